@@ -1,0 +1,19 @@
+//! The KalamDB protocol without I/O.
+//!
+//! Everything a client and the server must agree on lives here: the value model, the HTTP messages, the error codes and
+//! where a SQL statement ends. Nothing in this crate opens a socket, reads a clock or draws a random number (I9), so the
+//! same code runs in the server, in native clients and, compiled to WASM, in browsers.
+
+pub mod cell;
+pub mod decimal;
+pub mod error;
+pub mod http;
+pub mod ids;
+pub mod statements;
+pub mod value;
+
+pub use cell::{CellError, append_cell};
+pub use decimal::{Decimal, DecimalError};
+pub use error::{ErrorCode, ServerError};
+pub use ids::{Role, SeqId, UserId};
+pub use value::{DataType, Field, Value};

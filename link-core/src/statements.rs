@@ -1,0 +1,1 @@
+//! Where a SQL statement ends.
