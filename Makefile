@@ -1,0 +1,48 @@
+# Everything that a developer types. `setup` installs what is missing, so each of these works in a fresh clone.
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/kalamdb/target
+export KALAMDB_DATA_DIR ?= $(CURDIR)/data
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+CARGO_TEST := $(shell PATH="$(PATH)" sh -c 'command -v cargo-nextest' >/dev/null 2>&1 && echo 'nextest run' || echo test)
+WASM := wasm32-unknown-unknown
+
+.PHONY: setup run test test-rust test-wasm check check-rust check-js release
+
+setup:
+	@scripts/setup.sh
+
+# Development profile: the same compiled dependencies as `make test`.
+run: setup
+	cargo build --locked --package kalam-server --bin kalamdb-server
+	@echo "KalamDB keeps its data in $(KALAMDB_DATA_DIR); root's first password is in $(KALAMDB_DATA_DIR)/root-credential."
+	@echo "It answers at http://$${KALAMDB_SERVER_HOST:-127.0.0.1}:$${KALAMDB_SERVER_PORT:-8080} once it says so. The README has a tour; Ctrl-C stops it."
+	@exec "$(CARGO_TARGET_DIR)/debug/kalamdb-server"
+
+test: test-rust test-wasm
+
+test-rust: setup
+	cargo $(CARGO_TEST) --workspace --locked
+
+# The client core must compile for browsers, without a runtime in its dependency tree.
+test-wasm: setup
+	cargo check --locked --package kalam-link-core --target $(WASM)
+	@tree=$$(cargo tree --locked --package kalam-link-core --target $(WASM) --edges normal --prefix none) && \
+	if printf '%s\n' "$$tree" | grep -E '^(tokio|getrandom|rand|web-sys) '; then \
+		echo "kalam-link-core depends on the crates above" >&2; exit 1; \
+	fi
+	@echo "wasm: kalam-link-core compiles for $(WASM) and has no runtime"
+
+check: check-rust check-js
+
+check-rust: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --quiet --locked --package kalam-model --test it tidy
+
+check-js: setup
+	npm run --silent lint
+
+release: setup
+	cargo build --release --locked --package kalam-server
+	@echo "built $(CARGO_TARGET_DIR)/release/kalamdb-server"

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Installs what building KalamDB needs and this machine lacks. Changes nothing when all of it is there.
+# Knows Debian and Ubuntu; elsewhere it says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+has() { command -v "$1" >/dev/null 2>&1; }
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() {
+    say "$*"
+    exit 1
+}
+
+# bindgen loads libclang and reads the headers that come with it.
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] && return 0
+    compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' >/dev/null &&
+        compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
+}
+
+missing_packages() {
+    has c++ && has cc && has ar || echo build-essential
+    has_libclang || echo libclang-dev
+    has node || echo nodejs
+    has npm || echo npm
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+}
+
+install_packages() {
+    local packages=("$@")
+    has apt-get || fail "please install a C++ compiler, libclang, node 20 and npm, then try again"
+    local root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        has sudo || fail "please install as root: ${packages[*]}"
+        root=(sudo)
+    fi
+    say "installing ${packages[*]}"
+    "${root[@]}" apt-get update -qq
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+}
+
+# The values of a key of rust-toolchain.toml, separated by spaces.
+toolchain_setting() { sed -n "s/^$1 = //p" rust-toolchain.toml | tr -d '[]",'; }
+
+# True if the toolchain of rust-toolchain.toml is there with each of its components and targets. Reads rustup's own
+# records: asking rustup costs a tenth of a second a question.
+has_toolchain() {
+    local channel=$1 sysroot records
+    sysroot=$(rustc "+$channel" --print sysroot 2>/dev/null) || return 1
+    records=$sysroot/lib/rustlib
+    local component target
+    for component in $(toolchain_setting components); do
+        grep -q "^$component" "$records/components" 2>/dev/null || return 1
+    done
+    for target in $(toolchain_setting targets); do
+        [ -d "$records/$target/lib" ] || return 1
+    done
+}
+
+install_toolchain() {
+    local channel=$1 component target wanted=()
+    for component in $(toolchain_setting components); do wanted+=(--component "$component"); done
+    for target in $(toolchain_setting targets); do wanted+=(--target "$target"); done
+    say "installing Rust $channel"
+    rustup toolchain install "$channel" --profile minimal --no-self-update "${wanted[@]}" >&2
+}
+
+# node_modules keeps a copy of the lock file that it was made from.
+has_npm_packages() { cmp -s package-lock.json node_modules/.kalamdb-lock; }
+
+install_npm_packages() {
+    say "installing npm packages"
+    npm ci --loglevel=error --no-fund --no-audit >&2
+    cp package-lock.json node_modules/.kalamdb-lock
+}
+
+mapfile -t packages < <(missing_packages)
+[ "${#packages[@]}" -eq 0 ] || install_packages "${packages[@]}"
+
+node_major=$(node --version | sed 's/^v//; s/\..*//')
+[ "$node_major" -ge 18 ] || fail "node $node_major is too old: please install node 18 or newer"
+
+has rustup || fail "please install rustup (https://rustup.rs), then try again"
+channel=$(toolchain_setting channel)
+has_toolchain "$channel" || install_toolchain "$channel"
+
+has_npm_packages || install_npm_packages
