@@ -29,12 +29,16 @@ pub fn append_cell(value: &Value, out: &mut Vec<u8>) {
         Value::Decimal(number) => append_quoted(out, number),
         Value::Float(number) => append_float(f64::from(*number), number, out),
         Value::Double(number) => append_float(*number, number, out),
-        Value::Timestamp(micros) | Value::DateTime(micros) | Value::Time(micros) => append_display(out, micros),
+        Value::Timestamp(micros) | Value::DateTime(micros) | Value::Time(micros) => {
+            append_display(out, micros)
+        }
         Value::Text(text) | Value::Json(text) => append_text(text, out),
         Value::Uuid(bytes) => append_quoted(out, &UuidText(bytes)),
         Value::Bytes(bytes) => append_list(bytes, out, |byte, out| append_display(out, byte)),
         Value::Embedding(floats) => {
-            append_list(floats, out, |number, out| append_float(f64::from(*number), number, out));
+            append_list(floats, out, |number, out| {
+                append_float(f64::from(*number), number, out)
+            });
         }
     }
 }
@@ -73,7 +77,11 @@ fn append_float(wide: f64, exact: &impl serde::Serialize, out: &mut Vec<u8>) {
     } else if wide.is_nan() {
         out.extend_from_slice(b"\"NaN\"");
     } else {
-        out.extend_from_slice(if wide > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" });
+        out.extend_from_slice(if wide > 0.0 {
+            b"\"Infinity\""
+        } else {
+            b"\"-Infinity\""
+        });
     }
 }
 
@@ -122,30 +130,41 @@ pub fn value_from_cell(cell: &Json, data_type: DataType) -> Result<Value, CellEr
     }
     let value = match data_type {
         DataType::Boolean => cell.as_bool().map(Value::Boolean),
-        DataType::SmallInt => integer(cell).and_then(|n| i16::try_from(n).ok()).map(Value::SmallInt),
-        DataType::Int => integer(cell).and_then(|n| i32::try_from(n).ok()).map(Value::Int),
+        DataType::SmallInt => integer(cell)
+            .and_then(|n| i16::try_from(n).ok())
+            .map(Value::SmallInt),
+        DataType::Int => integer(cell)
+            .and_then(|n| i32::try_from(n).ok())
+            .map(Value::Int),
         DataType::BigInt => integer(cell).map(Value::BigInt),
         DataType::Float => float(cell).and_then(narrow).map(Value::Float),
         DataType::Double => float(cell).map(Value::Double),
-        DataType::Decimal { precision, scale } => {
-            decimal(cell).and_then(|d| d.rescale(precision, scale).ok()).map(Value::Decimal)
-        }
+        DataType::Decimal { precision, scale } => decimal(cell)
+            .and_then(|d| d.rescale(precision, scale).ok())
+            .map(Value::Decimal),
         DataType::Text => cell.as_str().map(|text| Value::Text(text.to_owned())),
         DataType::Timestamp => integer(cell).map(Value::Timestamp),
         DataType::DateTime => integer(cell).map(Value::DateTime),
-        DataType::Date => integer(cell).and_then(|n| i32::try_from(n).ok()).map(Value::Date),
-        DataType::Time => integer(cell).filter(|n| (0..86_400_000_000).contains(n)).map(Value::Time),
+        DataType::Date => integer(cell)
+            .and_then(|n| i32::try_from(n).ok())
+            .map(Value::Date),
+        DataType::Time => integer(cell)
+            .filter(|n| (0..86_400_000_000).contains(n))
+            .map(Value::Time),
         DataType::Json => match cell {
-            Json::String(text) => {
-                serde_json::from_str::<serde::de::IgnoredAny>(text).ok().map(|_| Value::Json(text.clone()))
-            }
+            Json::String(text) => serde_json::from_str::<serde::de::IgnoredAny>(text)
+                .ok()
+                .map(|_| Value::Json(text.clone())),
             nested => Some(Value::Json(nested.to_string())),
         },
         DataType::Bytes => bytes(cell).map(Value::Bytes),
         DataType::Uuid => cell.as_str().and_then(parse_uuid).map(Value::Uuid),
         DataType::Embedding(length) => embedding(cell, length).map(Value::Embedding),
     };
-    value.ok_or_else(|| CellError { data_type, shown: shorten(cell) })
+    value.ok_or_else(|| CellError {
+        data_type,
+        shown: shorten(cell),
+    })
 }
 
 fn shorten(cell: &Json) -> String {
@@ -172,14 +191,20 @@ fn float(cell: &Json) -> Option<f64> {
             "NaN" => Some(f64::NAN),
             "Infinity" => Some(f64::INFINITY),
             "-Infinity" => Some(f64::NEG_INFINITY),
-            digits => digits.parse().ok().filter(|number: &f64| number.is_finite()),
+            digits => digits
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite()),
         },
         _ => None,
     }
 }
 
 /// To 32 bits, refusing what would become infinite.
-#[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest 32-bit float is what FLOAT means")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "rounding to the nearest 32-bit float is what FLOAT means"
+)]
 fn narrow(number: f64) -> Option<f32> {
     let narrowed = number as f32;
     (narrowed.is_finite() || !number.is_finite()).then_some(narrowed)
@@ -195,9 +220,10 @@ fn decimal(cell: &Json) -> Option<Decimal> {
 
 fn bytes(cell: &Json) -> Option<Vec<u8>> {
     match cell {
-        Json::Array(items) => {
-            items.iter().map(|item| item.as_u64().and_then(|n| u8::try_from(n).ok())).collect()
-        }
+        Json::Array(items) => items
+            .iter()
+            .map(|item| item.as_u64().and_then(|n| u8::try_from(n).ok()))
+            .collect(),
         Json::String(text) => base64::engine::general_purpose::STANDARD.decode(text).ok(),
         _ => None,
     }
@@ -216,7 +242,10 @@ fn embedding(cell: &Json, length: u32) -> Option<Vec<f32>> {
     if u32::try_from(items.len()).ok()? != length {
         return None;
     }
-    items.iter().map(|item| float(item).and_then(narrow)).collect()
+    items
+        .iter()
+        .map(|item| float(item).and_then(narrow))
+        .collect()
 }
 
 #[cfg(test)]

@@ -105,7 +105,10 @@ impl ErrorCode {
             | Self::BatchParseError
             | Self::ConstraintViolation
             | Self::SqlExecutionError => 400,
-            Self::MissingAuthorization | Self::InvalidCredentials | Self::TokenExpired | Self::InvalidSignature => 401,
+            Self::MissingAuthorization
+            | Self::InvalidCredentials
+            | Self::TokenExpired
+            | Self::InvalidSignature => 401,
             Self::PermissionDenied => 403,
             Self::TableNotFound | Self::NamespaceNotFound | Self::NotFound => 404,
             Self::StatementTimeout => 408,
@@ -146,7 +149,12 @@ pub struct ServerError {
 
 impl ServerError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: None, hint: None }
+        Self {
+            code,
+            message: message.into(),
+            details: None,
+            hint: None,
+        }
     }
 
     #[must_use]

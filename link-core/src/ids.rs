@@ -14,7 +14,9 @@ pub const SEQ_COUNTER_BITS: u32 = 12;
 
 /// Position of a change inside a group, strictly rising in commit order (I1). Stays below 2^53, so that JavaScript
 /// numbers hold it exactly, until the year 2094.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct SeqId(pub u64);
 
@@ -62,7 +64,9 @@ impl UserId {
         let sound = !name.is_empty()
             && name.len() <= Self::BYTES_MAX
             && name.trim() == name
-            && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\');
+            && !name
+                .chars()
+                .any(|c| c.is_control() || c == '/' || c == '\\');
         sound.then(|| Self(Arc::from(name)))
     }
 

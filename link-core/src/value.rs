@@ -19,7 +19,10 @@ pub enum DataType {
     /// 64 bit.
     Double,
     /// 1 ≤ precision ≤ 38, scale ≤ precision.
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Text,
     /// Microseconds since 1970, without zone.
     Timestamp,
@@ -128,9 +131,10 @@ impl Value {
             Self::BigInt(_) => DataType::BigInt,
             Self::Float(_) => DataType::Float,
             Self::Double(_) => DataType::Double,
-            Self::Decimal(decimal) => {
-                DataType::Decimal { precision: Decimal::PRECISION_MAX, scale: decimal.scale() }
-            }
+            Self::Decimal(decimal) => DataType::Decimal {
+                precision: Decimal::PRECISION_MAX,
+                scale: decimal.scale(),
+            },
             Self::Text(_) => DataType::Text,
             Self::Timestamp(_) => DataType::Timestamp,
             Self::DateTime(_) => DataType::DateTime,
@@ -139,7 +143,9 @@ impl Value {
             Self::Json(_) => DataType::Json,
             Self::Bytes(_) => DataType::Bytes,
             Self::Uuid(_) => DataType::Uuid,
-            Self::Embedding(values) => DataType::Embedding(u32::try_from(values.len()).unwrap_or(u32::MAX)),
+            Self::Embedding(values) => {
+                DataType::Embedding(u32::try_from(values.len()).unwrap_or(u32::MAX))
+            }
         })
     }
 
@@ -189,7 +195,8 @@ impl Value {
 /// Total order of floats: NaN equals NaN and comes last, -0 equals 0.
 #[must_use]
 pub fn compare_floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 impl PartialEq for Value {

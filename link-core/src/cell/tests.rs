@@ -6,7 +6,11 @@ fn check(value: Value, json: &str) {
     assert_eq!(String::from_utf8(out).unwrap(), json);
     if let Some(data_type) = value.data_type() {
         let cell: Json = serde_json::from_str(json).unwrap();
-        assert_eq!(value_from_cell(&cell, data_type), Ok(value), "{json} does not read back");
+        assert_eq!(
+            value_from_cell(&cell, data_type),
+            Ok(value),
+            "{json} does not read back"
+        );
     }
 }
 
@@ -22,14 +26,20 @@ fn every_type_has_its_cell_and_reads_back() {
     check(Value::Double(f64::NAN), "\"NaN\"");
     check(Value::Double(f64::NEG_INFINITY), "\"-Infinity\"");
     check(Value::Decimal("12.50".parse().unwrap()), "\"12.50\"");
-    check(Value::Text("a\"\u{1f600}\n".into()), "\"a\\\"\u{1f600}\\n\"");
+    check(
+        Value::Text("a\"\u{1f600}\n".into()),
+        "\"a\\\"\u{1f600}\\n\"",
+    );
     check(Value::Timestamp(1_700_000_000_000_000), "1700000000000000");
     check(Value::DateTime(-1), "-1");
     check(Value::Date(-1), "-1");
     check(Value::Time(0), "0");
     check(Value::Json("{\"a\":1}".into()), "\"{\\\"a\\\":1}\"");
     check(Value::Bytes(vec![0, 255]), "[0,255]");
-    check(Value::Uuid([0x11; 16]), "\"11111111-1111-1111-1111-111111111111\"");
+    check(
+        Value::Uuid([0x11; 16]),
+        "\"11111111-1111-1111-1111-111111111111\"",
+    );
     check(Value::Embedding(vec![0.5, -1.0]), "[0.5,-1.0]");
 }
 
@@ -44,11 +54,20 @@ fn values_out_of_range_are_refused() {
         ("\"{\"", DataType::Json),
         ("[256]", DataType::Bytes),
         ("[1]", DataType::Embedding(2)),
-        ("\"12.505\"", DataType::Decimal { precision: 10, scale: 2 }),
+        (
+            "\"12.505\"",
+            DataType::Decimal {
+                precision: 10,
+                scale: 2,
+            },
+        ),
         ("\"x\"", DataType::Uuid),
         ("1", DataType::Text),
     ] {
         let cell: Json = serde_json::from_str(json).unwrap();
-        assert!(value_from_cell(&cell, data_type).is_err(), "{json} as {data_type}");
+        assert!(
+            value_from_cell(&cell, data_type).is_err(),
+            "{json} as {data_type}"
+        );
     }
 }

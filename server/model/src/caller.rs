@@ -40,7 +40,11 @@ pub enum Denied {
 impl Caller {
     #[must_use]
     pub fn new(user: UserId, role: Role) -> Self {
-        Self { user, role, actor: None }
+        Self {
+            user,
+            role,
+            actor: None,
+        }
     }
 
     /// Whether the role allows an action that is not about the rows of one table.
@@ -66,7 +70,11 @@ impl Caller {
 
     /// The slice of `table` that the caller reads.
     pub fn may_read(&self, table: &TableDef) -> Result<Scope, Denied> {
-        if self.sees(table) { Ok(self.scope(table)) } else { Err(Denied::Hidden) }
+        if self.sees(table) {
+            Ok(self.scope(table))
+        } else {
+            Err(Denied::Hidden)
+        }
     }
 
     /// The slice of `table` that the caller writes.
@@ -78,7 +86,11 @@ impl Caller {
                 self.role >= Role::Service || table.options.write_level == WriteLevel::Public
             }
         };
-        if allowed { Ok(scope) } else { Err(Denied::Forbidden) }
+        if allowed {
+            Ok(scope)
+        } else {
+            Err(Denied::Forbidden)
+        }
     }
 
     /// Whether the caller may run statements as an account of role `target`. Services act as users and services, a dba
@@ -96,11 +108,19 @@ impl Caller {
     /// The same request as another user.
     #[must_use]
     pub fn acting_as(&self, user: UserId, role: Role) -> Self {
-        Self { user, role, actor: Some(self.actor.clone().unwrap_or_else(|| self.user.clone())) }
+        Self {
+            user,
+            role,
+            actor: Some(self.actor.clone().unwrap_or_else(|| self.user.clone())),
+        }
     }
 
     /// The one place where a scope is made from a caller (I8).
     fn scope(&self, table: &TableDef) -> Scope {
-        if table.has_one_scope() { Scope::Shared } else { Scope::User(self.user.clone()) }
+        if table.has_one_scope() {
+            Scope::Shared
+        } else {
+            Scope::User(self.user.clone())
+        }
     }
 }

@@ -32,12 +32,53 @@ pub enum Command {
     Meta(MetaCommand),
 }
 
+impl Command {
+    /// Whether the meta group orders it; the others go to data groups.
+    #[must_use]
+    pub const fn is_meta(&self) -> bool {
+        matches!(self, Self::Meta(_))
+    }
+}
+
 /// Writes to rows: all of them happen or none (I3).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WriteCommand {
     pub time: Timestamp,
     pub writes: Vec<TableWrite>,
     pub request: Option<RequestRecord>,
+}
+
+impl WriteCommand {
+    /// Size of the command when it is stored or sent, a little overestimated. For the limit on commands.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        const FIXED_BYTES: usize = 32;
+        let request = self.request.as_ref().map_or(0, |request| {
+            request.answer.len() + request.id.len() + FIXED_BYTES
+        });
+        self.writes
+            .iter()
+            .flat_map(|write| &write.mutations)
+            .map(Mutation::encoded_bytes)
+            .sum::<usize>()
+            + request
+    }
+}
+
+impl Mutation {
+    fn encoded_bytes(&self) -> usize {
+        const SEQ_BYTES: usize = 10;
+        let (old, new) = match self {
+            Self::Insert { row } => (None, Some(row)),
+            Self::Update { old, row, .. } => (old.as_ref(), Some(row)),
+            Self::Delete { old, .. } => (old.as_ref(), None),
+        };
+        old.into_iter()
+            .chain(new)
+            .map(Row::encoded_bytes)
+            .sum::<usize>()
+            + SEQ_BYTES
+    }
 }
 
 /// Writes to one slice of one table.
@@ -58,7 +99,11 @@ pub enum Mutation {
     /// Rejected if a live row has the same key. Appends in STREAM tables, whose key is not enforced.
     Insert { row: Row },
     /// Replaces the version `old_seq`; the key stays the same. `old` is the whole old row if that version is cold.
-    Update { old_seq: SeqId, old: Option<Row>, row: Row },
+    Update {
+        old_seq: SeqId,
+        old: Option<Row>,
+        row: Row,
+    },
     /// Removes the version `old_seq`. `old` is the whole old row if that version is cold.
     Delete { old_seq: SeqId, old: Option<Row> },
 }
@@ -80,28 +125,71 @@ pub struct RequestRecord {
 /// Changes to catalog, users and settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MetaCommand {
-    CreateNamespace { name: Namespace, at: Timestamp },
-    SetNamespaceDescription { name: Namespace, description: Option<String> },
+    CreateNamespace {
+        name: Namespace,
+        at: Timestamp,
+    },
+    SetNamespaceDescription {
+        name: Namespace,
+        description: Option<String>,
+    },
     /// Rejected if the namespace has tables or views left.
-    DropNamespace { name: Namespace },
+    DropNamespace {
+        name: Namespace,
+    },
     /// `table.number` is given out by apply; what is sent is ignored.
-    CreateTable { table: TableDef },
+    CreateTable {
+        table: TableDef,
+    },
     /// Rejected unless the stored version is `table.schema_version - 1`.
-    AlterTable { table: TableDef },
-    DropTable { id: TableId, number: TableNumber },
-    PutView { view: ViewDef, replace: bool },
-    DropView { id: TableId },
+    AlterTable {
+        table: TableDef,
+    },
+    DropTable {
+        id: TableId,
+        number: TableNumber,
+    },
+    PutView {
+        view: ViewDef,
+        replace: bool,
+    },
+    DropView {
+        id: TableId,
+    },
     /// Rejected if the name is taken, also by a deleted account.
-    CreateUser { user: UserRecord },
+    CreateUser {
+        user: UserRecord,
+    },
     /// Rejected unless the stored version is `user.version - 1` or `user.version`.
-    PutUser { user: UserRecord },
-    PutRefreshFamily { family: RefreshFamily },
-    /// Takes generation `from` to `from + 1`. Of another generation, revokes the family and is rejected.
-    RotateRefresh { id: String, from: u32, expires_at: Timestamp },
+    PutUser {
+        user: UserRecord,
+    },
+    PutRefreshFamily {
+        family: RefreshFamily,
+    },
+    /// Takes generation `from` to `from + 1`. Of another generation, revokes the family and is rejected. So it is if
+    /// the account has changed since the login.
+    RotateRefresh {
+        id: String,
+        from: u32,
+        expires_at: Timestamp,
+    },
+    /// Logout. Idempotent.
+    RevokeRefresh {
+        id: String,
+    },
     /// Removes refresh families and audit records that ended before.
-    PurgeSessions { families_before: Timestamp, audit_before: Timestamp },
-    Audit { record: AuditRecord },
-    PutSetting { name: String, value: String },
+    PurgeSessions {
+        families_before: Timestamp,
+        audit_before: Timestamp,
+    },
+    Audit {
+        record: AuditRecord,
+    },
+    PutSetting {
+        name: String,
+        value: String,
+    },
 }
 
 /// What applying a command produced.
@@ -109,7 +197,10 @@ pub enum MetaCommand {
 pub enum Applied {
     Written(WriteOutcome),
     /// The request id was seen before: nothing was written. `answer` is what the first command carried.
-    Replayed { outcome: WriteOutcome, answer: Vec<u8> },
+    Replayed {
+        outcome: WriteOutcome,
+        answer: Vec<u8>,
+    },
     /// A table as it stands now: the answer of CREATE and ALTER.
     Table(TableDef),
     Done,
@@ -145,6 +236,8 @@ pub enum Rejection {
     Missing { name: String },
     /// The namespace is not empty.
     NamespaceNotEmpty { name: String },
-    /// A refresh token was used twice; its family is revoked.
+    /// A refresh token was used twice or its account has changed; its family is revoked.
     RefreshReused,
+    /// A row does not have the form of its table, or a key column is null: a defect of whoever made the command.
+    Malformed { table: TableNumber },
 }

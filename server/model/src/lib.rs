@@ -14,7 +14,8 @@ pub mod user;
 pub use caller::{Action, Caller, Denied};
 pub use change::{Change, ChangeKind};
 pub use command::{
-    Applied, Command, MetaCommand, Mutation, Rejection, RequestRecord, TableWrite, WriteCommand, WriteOutcome,
+    Applied, Command, MetaCommand, Mutation, Rejection, RequestRecord, TableWrite, WriteCommand,
+    WriteOutcome,
 };
 pub use group::{GroupId, SLOTS, Slot, slot_of};
 pub use kalam_link_core::{DataType, Decimal, ErrorCode, Role, SeqId, ServerError, UserId, Value};
@@ -23,6 +24,7 @@ pub use row::{Row, RowKey};
 pub use scope::Scope;
 pub use stamp::{Snowflakes, Timestamp};
 pub use table::{
-    AccessLevel, ColumnDef, ColumnId, FlushPolicy, TableDef, TableKind, TableNumber, TableOptions, ViewDef, WriteLevel,
+    AccessLevel, ColumnDef, ColumnId, FlushPolicy, NamespaceDef, TableDef, TableKind, TableNumber,
+    TableOptions, ViewDef, WriteLevel,
 };
 pub use user::{AuditRecord, Authentication, RefreshFamily, UserRecord};

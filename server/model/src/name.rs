@@ -30,7 +30,9 @@ pub enum NameError {
 /// Accepts `[A-Za-z_][A-Za-z0-9_]*` up to 63 bytes. Case is kept: folding unquoted names is the parser's work.
 pub fn check_identifier(name: &str) -> Result<(), NameError> {
     let mut characters = name.chars();
-    let sound = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    let sound = characters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && characters.all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !sound {
         return Err(NameError::Malformed(name.to_owned()));
@@ -64,7 +66,10 @@ impl Namespace {
     /// For CREATE NAMESPACE: neither reserved nor beginning with an underscore.
     pub fn new_for_user(name: &str) -> Result<Self, NameError> {
         check_new_identifier(name)?;
-        if RESERVED_NAMESPACES.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+        if RESERVED_NAMESPACES
+            .iter()
+            .any(|reserved| reserved.eq_ignore_ascii_case(name))
+        {
             return Err(NameError::ReservedNamespace(name.to_owned()));
         }
         Ok(Self(Arc::from(name)))
@@ -103,7 +108,10 @@ pub struct TableId {
 impl TableId {
     pub fn new(namespace: Namespace, name: &str) -> Result<Self, NameError> {
         check_identifier(name)?;
-        Ok(Self { namespace, name: Arc::from(name) })
+        Ok(Self {
+            namespace,
+            name: Arc::from(name),
+        })
     }
 }
 
@@ -129,7 +137,13 @@ mod tests {
 
     #[test]
     fn reserved_names_are_refused_for_new_things() {
-        assert_eq!(Namespace::new_for_user("System"), Err(NameError::ReservedNamespace("System".into())));
-        assert_eq!(check_new_identifier("_x"), Err(NameError::Underscore("_x".into())));
+        assert_eq!(
+            Namespace::new_for_user("System"),
+            Err(NameError::ReservedNamespace("System".into()))
+        );
+        assert_eq!(
+            check_new_identifier("_x"),
+            Err(NameError::Underscore("_x".into()))
+        );
     }
 }

@@ -12,7 +12,20 @@ impl Row {
     /// Memory that the row occupies, in bytes. For limits.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.0.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum()
+        self.0
+            .iter()
+            .map(|value| size_of::<Value>() + value.heap_bytes())
+            .sum()
+    }
+
+    /// Size of the row when it is stored or sent, a little overestimated.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        const FIXED_BYTES: usize = 10;
+        self.0
+            .iter()
+            .map(|value| FIXED_BYTES + value.heap_bytes())
+            .sum()
     }
 }
 

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970, UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
@@ -11,7 +13,9 @@ impl Timestamp {
     /// The clock of this machine. The only place in the server that reads it for data.
     #[must_use]
     pub fn now() -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
         Self(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
@@ -43,7 +47,10 @@ impl Snowflakes {
     #[must_use]
     pub fn new(node: u16) -> Self {
         assert!(node < 1_024, "a node number has 10 bits");
-        Self { node, last: std::sync::atomic::AtomicU64::new(0) }
+        Self {
+            node,
+            last: std::sync::atomic::AtomicU64::new(0),
+        }
     }
 
     /// The next id. More than 4,096 ids in a millisecond borrow from the next one.
@@ -51,7 +58,10 @@ impl Snowflakes {
         use std::sync::atomic::Ordering::Relaxed;
         let floor = now.unix_ms().saturating_sub(SNOWFLAKE_EPOCH_MS) << 12;
         let step = |last: u64| (last + 1).max(floor);
-        let last = self.last.fetch_update(Relaxed, Relaxed, |last| Some(step(last))).unwrap_or_else(|last| last);
+        let last = self
+            .last
+            .fetch_update(Relaxed, Relaxed, |last| Some(step(last)))
+            .unwrap_or_else(|last| last);
         let ticket = step(last);
         let id = (ticket >> 12) << 22 | u64::from(self.node) << 12 | (ticket & 0xfff);
         i64::try_from(id & (i64::MAX as u64)).expect("the sign bit was cleared")

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use kalam_link_core::{DataType, UserId, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::name::TableId;
+use crate::name::{Namespace, TableId};
 use crate::stamp::Timestamp;
 
 /// Number of a table inside all keys; never reused, also after DROP.
@@ -98,7 +98,9 @@ pub struct FlushPolicy {
 
 /// The text is no flush policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid flush policy `{0}`: rows:N, interval:SECONDS or rows:N,interval:SECONDS, each at least 1")]
+#[error(
+    "invalid flush policy `{0}`: rows:N, interval:SECONDS or rows:N,interval:SECONDS, each at least 1"
+)]
 pub struct FlushPolicyError(pub String);
 
 impl FromStr for FlushPolicy {
@@ -106,10 +108,18 @@ impl FromStr for FlushPolicy {
 
     fn from_str(text: &str) -> Result<Self, FlushPolicyError> {
         let malformed = || FlushPolicyError(text.to_owned());
-        let mut policy = Self { rows: None, interval_s: None };
+        let mut policy = Self {
+            rows: None,
+            interval_s: None,
+        };
         for part in text.split(',') {
             let (name, number) = part.split_once(':').ok_or_else(malformed)?;
-            let number = number.trim().parse::<u64>().ok().filter(|n| *n > 0).ok_or_else(malformed)?;
+            let number = number
+                .trim()
+                .parse::<u64>()
+                .ok()
+                .filter(|n| *n > 0)
+                .ok_or_else(malformed)?;
             let slot = match name.trim().to_ascii_lowercase().as_str() {
                 "rows" => &mut policy.rows,
                 "interval" => &mut policy.interval_s,
@@ -214,7 +224,9 @@ impl TableDef {
 
     /// Positions of the primary key columns, in key order.
     pub fn key_indexes(&self) -> impl Iterator<Item = usize> + '_ {
-        self.primary_key.iter().filter_map(|id| self.columns.iter().position(|column| column.id == *id))
+        self.primary_key
+            .iter()
+            .filter_map(|id| self.columns.iter().position(|column| column.id == *id))
     }
 
     #[must_use]
@@ -231,6 +243,14 @@ impl TableDef {
             TableKind::Stream => self.options.access_level == AccessLevel::Public,
         }
     }
+}
+
+/// A namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceDef {
+    pub name: Namespace,
+    pub description: Option<String>,
+    pub created_at: Timestamp,
 }
 
 /// A stored SELECT.
@@ -252,9 +272,22 @@ mod tests {
     #[test]
     fn flush_policies_round_trip() {
         for text in ["rows:1000", "interval:600", "rows:10000,interval:600"] {
-            assert_eq!(text.parse::<FlushPolicy>().map(|p| p.to_string()).as_deref(), Ok(text));
+            assert_eq!(
+                text.parse::<FlushPolicy>()
+                    .map(|p| p.to_string())
+                    .as_deref(),
+                Ok(text)
+            );
         }
-        for bad in ["", "rows", "rows:0", "rows:x", "rows:1,rows:2", "size:3", "rows:-1"] {
+        for bad in [
+            "",
+            "rows",
+            "rows:0",
+            "rows:x",
+            "rows:1,rows:2",
+            "size:3",
+            "rows:-1",
+        ] {
             assert!(bad.parse::<FlushPolicy>().is_err(), "{bad:?}");
         }
     }

@@ -49,6 +49,8 @@ pub struct RefreshFamily {
     /// Random, 128 bits, hexadecimal.
     pub id: String,
     pub user: UserId,
+    /// The account's version at login: a changed password, role or existence ends the family.
+    pub user_version: u32,
     /// Counts refreshes: the token of this generation is the valid one.
     pub generation: u32,
     pub expires_at: Timestamp,
