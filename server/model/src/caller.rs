@@ -124,3 +124,6 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ pub enum Rejection {
     /// A row does not have the form of its table, or a key column is null: a defect of whoever made the command.
     Malformed { table: TableNumber },
 }
+
+#[cfg(test)]
+mod tests;
