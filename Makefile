@@ -7,13 +7,15 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 CARGO_TEST := $(shell PATH="$(PATH)" sh -c 'command -v cargo-nextest' >/dev/null 2>&1 && echo 'nextest run' || echo test)
 WASM := wasm32-unknown-unknown
 
-.PHONY: setup run test test-rust test-wasm check check-rust check-js release
+.PHONY: setup setup-rust setup-js run test test-rust test-wasm check check-rust check-js release
 
-setup:
-	@scripts/setup.sh
+setup: setup-rust setup-js
+
+setup-rust setup-js: setup-%:
+	@scripts/setup.sh $*
 
 # Development profile: the same compiled dependencies as `make test`.
-run: setup
+run: setup-rust
 	cargo build --locked --package kalam-server --bin kalamdb-server
 	@echo "KalamDB keeps its data in $(KALAMDB_DATA_DIR); root's first password is in $(KALAMDB_DATA_DIR)/root-credential."
 	@echo "It answers at http://$${KALAMDB_SERVER_HOST:-127.0.0.1}:$${KALAMDB_SERVER_PORT:-8080} once it says so. The README has a tour; Ctrl-C stops it."
@@ -21,11 +23,11 @@ run: setup
 
 test: test-rust test-wasm
 
-test-rust: setup
+test-rust: setup-rust
 	cargo $(CARGO_TEST) --workspace --locked
 
 # The client core must compile for browsers, without a runtime in its dependency tree.
-test-wasm: setup
+test-wasm: setup-rust
 	cargo check --locked --package kalam-link-core --target $(WASM)
 	@tree=$$(cargo tree --locked --package kalam-link-core --target $(WASM) --edges normal --prefix none) && \
 	if printf '%s\n' "$$tree" | grep -E '^(tokio|getrandom|rand|web-sys) '; then \
@@ -35,14 +37,14 @@ test-wasm: setup
 
 check: check-rust check-js
 
-check-rust: setup
+check-rust: setup-rust
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --quiet --locked --package kalam-model --test it tidy
 
-check-js: setup
+check-js: setup-js
 	npm run --silent lint
 
-release: setup
+release: setup-rust
 	cargo build --release --locked --package kalam-server
 	@echo "built $(CARGO_TARGET_DIR)/release/kalamdb-server"

@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
 # Installs what building KalamDB needs and this machine lacks. Changes nothing when all of it is there.
 # Knows Debian and Ubuntu; elsewhere it says what to install.
+#   scripts/setup.sh        everything
+#   scripts/setup.sh rust   what the server and its tests need
+#   scripts/setup.sh js     what the npm packages need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+part=${1:-all}
+wants() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 has() { command -v "$1" >/dev/null 2>&1; }
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() {
@@ -19,10 +24,14 @@ has_libclang() {
 }
 
 missing_packages() {
-    has c++ && has cc && has ar || echo build-essential
-    has_libclang || echo libclang-dev
-    has node || echo nodejs
-    has npm || echo npm
+    if wants rust; then
+        has c++ && has cc && has ar || echo build-essential
+        has_libclang || echo libclang-dev
+    fi
+    if wants js; then
+        has node || echo nodejs
+        has npm || echo npm
+    fi
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }
 
@@ -77,11 +86,14 @@ install_npm_packages() {
 mapfile -t packages < <(missing_packages)
 [ "${#packages[@]}" -eq 0 ] || install_packages "${packages[@]}"
 
-node_major=$(node --version | sed 's/^v//; s/\..*//')
-[ "$node_major" -ge 18 ] || fail "node $node_major is too old: please install node 18 or newer"
+if wants rust; then
+    has rustup || fail "please install rustup (https://rustup.rs), then try again"
+    channel=$(toolchain_setting channel)
+    has_toolchain "$channel" || install_toolchain "$channel"
+fi
 
-has rustup || fail "please install rustup (https://rustup.rs), then try again"
-channel=$(toolchain_setting channel)
-has_toolchain "$channel" || install_toolchain "$channel"
-
-has_npm_packages || install_npm_packages
+if wants js; then
+    node_major=$(node --version | sed 's/^v//; s/\..*//')
+    [ "$node_major" -ge 18 ] || fail "node $node_major is too old: please install node 18 or newer"
+    has_npm_packages || install_npm_packages
+fi
