@@ -1,0 +1,124 @@
+//! Accounts, refresh families and the audit log: the meta group's part.
+
+use kalam_model::{Applied, MetaCommand, RefreshFamily, Rejection, Timestamp, UserRecord};
+use kalam_store::{Batch, meta};
+
+use super::ddl::missing;
+use super::{Applier, Refusal};
+
+impl Applier {
+    pub(super) fn apply_user(
+        &mut self,
+        batch: &mut Batch,
+        command: MetaCommand,
+    ) -> Result<Applied, Refusal> {
+        let applied = match command {
+            MetaCommand::CreateUser { user } => self.create_user(batch, &user)?,
+            MetaCommand::PutUser { user } => self.put_user(batch, &user)?,
+            MetaCommand::PutRefreshFamily { family } => {
+                meta::REFRESH_FAMILIES.put(batch, &family.id, &family);
+                Applied::Done
+            }
+            MetaCommand::RotateRefresh {
+                id,
+                from,
+                expires_at,
+            } => rotate(batch, &id, from, expires_at)?,
+            MetaCommand::RevokeRefresh { id } => {
+                if let Some(family) = meta::REFRESH_FAMILIES
+                    .get(batch, &id)?
+                    .filter(|family| !family.revoked)
+                {
+                    meta::REFRESH_FAMILIES.put(
+                        batch,
+                        &id,
+                        &RefreshFamily {
+                            revoked: true,
+                            ..family
+                        },
+                    );
+                }
+                Applied::Done
+            }
+            MetaCommand::PurgeSessions {
+                families_before,
+                audit_before,
+            } => {
+                meta::purge_refresh_families(batch, families_before)?;
+                meta::purge_audit(batch, audit_before)?;
+                Applied::Done
+            }
+            MetaCommand::Audit { record } => {
+                meta::append_audit(batch, &record)?;
+                Applied::Done
+            }
+            other => unreachable!("{other:?} is not about users"),
+        };
+        self.durable = true;
+        Ok(applied)
+    }
+
+    /// Deleted accounts keep their names.
+    fn create_user(&mut self, batch: &mut Batch, user: &UserRecord) -> Result<Applied, Refusal> {
+        if meta::USERS.get(batch, &user.id)?.is_some() {
+            return Err(Rejection::Exists {
+                name: user.id.to_string(),
+            }
+            .into());
+        }
+        self.store_user(batch, user)
+    }
+
+    fn put_user(&mut self, batch: &mut Batch, user: &UserRecord) -> Result<Applied, Refusal> {
+        let stored = meta::USERS
+            .get(batch, &user.id)?
+            .ok_or_else(|| missing(&user.id))?;
+        if user.version != stored.version && user.version != stored.version + 1 {
+            return Err(Rejection::Stale.into());
+        }
+        self.store_user(batch, user)
+    }
+
+    fn store_user(&mut self, batch: &mut Batch, user: &UserRecord) -> Result<Applied, Refusal> {
+        meta::USERS.put(batch, &user.id, user);
+        self.effects.users.insert(user.id.clone());
+        Ok(Applied::Done)
+    }
+}
+
+/// A rejection that leaves a trace, because ending the family is what it is for.
+fn rotate(
+    batch: &mut Batch,
+    id: &str,
+    from: u32,
+    expires_at: Timestamp,
+) -> Result<Applied, Refusal> {
+    let family = meta::REFRESH_FAMILIES
+        .get(batch, id)?
+        .filter(|family| !family.revoked)
+        .ok_or_else(|| missing(&id))?;
+    let unchanged = meta::USERS
+        .get(batch, &family.user)?
+        .is_some_and(|user| user.deleted_at.is_none() && user.version == family.user_version);
+    if family.generation != from || !unchanged {
+        meta::REFRESH_FAMILIES.put(
+            batch,
+            id,
+            &RefreshFamily {
+                revoked: true,
+                ..family
+            },
+        );
+        return Ok(Applied::Rejected(Rejection::RefreshReused));
+    }
+    meta::REFRESH_FAMILIES.put(
+        batch,
+        id,
+        &RefreshFamily {
+            generation: from + 1,
+            expires_at,
+            ..family
+        },
+    );
+    Ok(Applied::Done)
+}
