@@ -108,6 +108,9 @@ pub struct StoreStatistics {
 /// Called with each key and value of a scan.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Error> + 'a;
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// Something that keys can be read from: a [`Batch`] or a [`Snapshot`].
 pub trait Reader {
     /// The value of one key.
@@ -118,11 +121,7 @@ pub trait Reader {
     -> Result<(), Error>;
 
     /// The first key of a range with its value.
-    fn first(
-        &self,
-        family: Family,
-        range: Range<&[u8]>,
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    fn first(&self, family: Family, range: Range<&[u8]>) -> Result<Option<Entry>, Error> {
         let mut found = None;
         self.scan(family, range, &mut |key, value| {
             found = Some((key.to_vec(), value.to_vec()));

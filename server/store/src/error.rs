@@ -71,9 +71,10 @@ impl Error {
         Self::Corrupt { what, detail }
     }
 
-    /// RocksDB reports a full disk as an I/O error with the text of `ENOSPC`.
+    /// RocksDB reports a full disk as an I/O error with the text of `ENOSPC` or `EDQUOT`.
     pub(crate) fn from_write(source: rocksdb::Error) -> Self {
-        if source.as_ref().contains("No space left on device") {
+        let text = source.as_ref();
+        if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
             Self::DiskFull(source)
         } else {
             Self::Write(source)

@@ -192,12 +192,15 @@ pub fn table_statistics(
     Ok(statistics)
 }
 
+/// Called with each row of a table.
+pub type VisitRow<'a> = dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Error> + 'a;
+
 /// Shows every row of a table, whatever its scope, until `visit` breaks. For checks before ALTER.
 pub fn visit_table(
     reader: &impl Reader,
     family: Family,
     table: TableNumber,
-    visit: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Error>,
+    visit: &mut VisitRow<'_>,
 ) -> Result<(), Error> {
     let mut slots = Slots::new(family, table);
     let mut ended = false;

@@ -23,7 +23,7 @@ mod fixtures;
 mod testing;
 
 pub use batch::{Batch, Sync};
-pub use db::{Family, Reader, Store, StoreOptions, StoreStatistics, Visit};
+pub use db::{Entry, Family, Reader, Store, StoreOptions, StoreStatistics, Visit};
 pub use error::Error;
 pub use hot::{Direction, Scan as HotScan};
 pub use key::Slice;

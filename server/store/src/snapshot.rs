@@ -31,22 +31,6 @@ impl Snapshot {
         }
     }
 
-    /// Reads a value where it lies, without a copy.
-    pub(crate) fn get_with<T>(
-        &self,
-        family: Family,
-        key: &[u8],
-        read: impl FnOnce(&[u8]) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        let family = self.pinned.inner.family(family);
-        let found = self
-            .pinned
-            .snapshot
-            .get_pinned_cf(family, key)
-            .map_err(Error::Read)?;
-        found.map(|value| read(&value)).transpose()
-    }
-
     /// A cursor over the keys of a range. It stands nowhere until it is sent somewhere.
     pub(crate) fn cursor(&self, family: Family, range: Range<&[u8]>) -> Cursor {
         let mut options = ReadOptions::default();
@@ -96,6 +80,9 @@ impl Reader for Snapshot {
     }
 }
 
+/// A key and its value, where they lie.
+pub(crate) type Item<'a> = (&'a [u8], &'a [u8]);
+
 /// A position in a range of keys of a snapshot.
 pub(crate) struct Cursor {
     /// Borrows from `_snapshot`; declared first, so that it is dropped first.
@@ -123,10 +110,22 @@ impl Cursor {
     }
 
     /// Where the cursor stands; `None` outside of the range.
-    pub(crate) fn item(&self) -> Result<Option<(&[u8], &[u8])>, Error> {
+    pub(crate) fn item(&self) -> Result<Option<Item<'_>>, Error> {
         match self.iterator.item() {
             Some(item) => Ok(Some(item)),
             None => self.iterator.status().map(|()| None).map_err(Error::Read),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn snapshots_and_scans_go_to_other_threads() {
+        fn check<T: Send + Sync + 'static>() {}
+        check::<super::Snapshot>();
+        check::<crate::Store>();
+        check::<crate::HotScan>();
+        check::<crate::StreamScan>();
     }
 }

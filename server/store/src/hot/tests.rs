@@ -262,3 +262,26 @@ fn a_corrupt_key_entry_is_an_error() {
         );
     }
 }
+
+#[test]
+fn every_row_of_a_table_is_visited_until_the_visitor_breaks() {
+    let store = Store::open_in_memory().unwrap();
+    for name in ["ann", "bob", "cy"] {
+        insert_all(&store, &slice(name), &[1, 2]);
+        insert_all(&store, &Slice::new(TableNumber(8), &user(name)), &[1]);
+    }
+    let visited = |stop_after: usize| {
+        let mut rows = 0;
+        let mut visit = |_: &[u8]| {
+            rows += 1;
+            Ok(if rows == stop_after {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        };
+        visit_table(&store.snapshot(), Family::Rows, TABLE, &mut visit).unwrap();
+        rows
+    };
+    assert_eq!([visited(100), visited(3), visited(1)], [6, 3, 1]);
+}
