@@ -60,6 +60,7 @@ const TABLE: [Allowed; 7] = [
         ],
         heavy: &[
             "axum",
+            "hyper",
             "tower",
             "tower-http",
             "rust-embed",
