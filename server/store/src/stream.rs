@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use kalam_link_core::SeqId;
-use kalam_link_core::ids::{SEQ_COUNTER_BITS, SEQ_EPOCH_MS};
+use kalam_link_core::ids::SEQ_COUNTER_BITS;
 use kalam_model::{Slot, TableNumber, Timestamp};
 
 use crate::batch::Batch;
@@ -305,13 +305,6 @@ impl Lane {
         self.seq = Some(seq);
         Ok(None)
     }
-}
-
-/// Milliseconds since 1970 at which a bucket of this TTL that holds `seq` ends. For tests and for people.
-#[must_use]
-pub fn bucket_end_ms(ttl_seconds: u32, seq: SeqId) -> u64 {
-    let bucket = bucket_at(exponent_of(ttl_seconds), seq);
-    ((u64::from(bucket.number) + 1) << bucket.exponent) + SEQ_EPOCH_MS
 }
 
 #[cfg(test)]
