@@ -252,6 +252,8 @@ fn i11_records_of_the_first_release_are_readable() {
         authentication,
         storage_id: None,
         version: 3,
+        revision: 6,
+        revision: 6,
         created_at: Timestamp(3),
         updated_at: Timestamp(4),
         deleted_at: Some(Timestamp(5)),

@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use kalam_link_core::SeqId;
-use kalam_link_core::ids::SEQ_COUNTER_BITS;
+use kalam_link_core::ids::{SEQ_COUNTER_BITS, SEQ_EPOCH_MS};
 use kalam_model::{Slot, TableNumber, Timestamp};
 
 use crate::batch::Batch;
@@ -77,6 +77,13 @@ pub fn expire(batch: &mut Batch, table: TableNumber, below: SeqId) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Milliseconds since 1970 at which the bucket that `seq` has with this TTL ends: from then on a cut removes it.
+#[must_use]
+pub fn bucket_end_ms(ttl_seconds: u32, seq: SeqId) -> u64 {
+    let bucket = bucket_at(exponent_of(ttl_seconds), seq);
+    ((u64::from(bucket.number) + 1) << bucket.exponent) + SEQ_EPOCH_MS
 }
 
 /// The smallest width of which [`BUCKETS_PER_TTL`] cover the TTL, as a power of two of milliseconds.

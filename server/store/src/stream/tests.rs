@@ -1,4 +1,3 @@
-use kalam_link_core::ids::SEQ_EPOCH_MS;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -114,6 +113,7 @@ fn a_ttl_has_at_most_64_buckets() {
         let width_ms = 1_u64 << exponent_of(ttl);
         let buckets = (u64::from(ttl) * 1_000).div_ceil(width_ms);
         assert!((1..=64).contains(&buckets), "{ttl}: {buckets}");
+        assert!(bucket_end_ms(ttl, seq_at(5)) > SEQ_EPOCH_MS + 5);
     }
 }
 
