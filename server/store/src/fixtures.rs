@@ -253,7 +253,6 @@ fn i11_records_of_the_first_release_are_readable() {
         storage_id: None,
         version: 3,
         revision: 6,
-        revision: 6,
         created_at: Timestamp(3),
         updated_at: Timestamp(4),
         deleted_at: Some(Timestamp(5)),
