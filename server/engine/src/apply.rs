@@ -86,6 +86,12 @@ impl Applier {
         Arc::clone(&self.catalog)
     }
 
+    /// The newest sequence number of the data group.
+    #[must_use]
+    pub fn last_seq(&self) -> SeqId {
+        self.last_seq
+    }
+
     /// Applies one command on top of those that are in the batch already. An error says that reading failed; nothing of
     /// the command is in the batch then.
     pub fn apply(&mut self, batch: &mut Batch, command: Command) -> Result<Applied, Error> {

@@ -73,7 +73,7 @@ impl Engine {
     pub fn open(store: Store, options: EngineOptions) -> Result<Arc<Self>, Error> {
         let mut applier = Applier::load(&store)?;
         apply::reconcile(&mut applier, &store)?;
-        let published = Arc::new(Published::new(applier.catalog()));
+        let published = Arc::new(Published::new(applier.catalog(), applier.last_seq()));
         let local = LocalOptions {
             durability: options.durability,
         };

@@ -76,7 +76,8 @@ impl Health {
     pub(crate) fn fail(&self, error: &kalam_store::Error) {
         let mut state = self.state.write();
         if matches!(*state, State::Accepting | State::Closing) {
-            tracing::error!(%error, "the storage failed: no more writes are accepted");
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(%error, cause, "the storage failed: no more writes are accepted");
             *state = match error {
                 kalam_store::Error::DiskFull(_) => State::DiskFull,
                 other => State::Failed {

@@ -30,14 +30,17 @@ pub(crate) struct Published {
     pub(crate) users: UserCache,
     /// The newest row of each STREAM table that got rows since the start. Lets the retention job leave idle tables alone.
     streams: Mutex<BTreeMap<TableNumber, SeqId>>,
+    /// What earlier runs left in a STREAM table is not newer.
+    started_at: SeqId,
 }
 
 impl Published {
-    pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
+    pub(crate) fn new(catalog: Arc<Catalog>, started_at: SeqId) -> Self {
         Self {
             catalog: ArcSwap::new(catalog),
             users: UserCache::new(),
             streams: Mutex::default(),
+            started_at,
         }
     }
 
@@ -45,8 +48,13 @@ impl Published {
         self.catalog.load_full()
     }
 
-    pub(crate) fn newest_in_stream(&self, table: TableNumber) -> Option<SeqId> {
-        self.streams.lock().get(&table).copied()
+    /// The table has no row after this.
+    pub(crate) fn newest_in_stream(&self, table: TableNumber) -> SeqId {
+        self.streams
+            .lock()
+            .get(&table)
+            .copied()
+            .unwrap_or(self.started_at)
     }
 
     /// After the commit, before its commands are answered: whoever got an answer sees what it did.

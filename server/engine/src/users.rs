@@ -182,6 +182,7 @@ impl Users {
             authentication,
             storage_id: None,
             version: 1,
+            revision: 1,
             created_at: now,
             updated_at: now,
             deleted_at: None,
@@ -327,6 +328,7 @@ impl Users {
                 .ok_or_else(|| Error::UserNotFound(id.clone()))?;
             let mut user = UserRecord::clone(&stored);
             change(&mut user)?;
+            user.revision += 1;
             match self
                 .meta(MetaCommand::PutUser { user: user.clone() })
                 .await?

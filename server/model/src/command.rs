@@ -160,7 +160,7 @@ pub enum MetaCommand {
     CreateUser {
         user: UserRecord,
     },
-    /// Rejected unless the stored version is `user.version - 1` or `user.version`.
+    /// Rejected unless the stored revision is `user.revision - 1`.
     PutUser {
         user: UserRecord,
     },

@@ -15,6 +15,8 @@ pub struct UserRecord {
     pub storage_id: Option<String>,
     /// Rises when the password, role or existence changes: tokens of older versions are void.
     pub version: u32,
+    /// Rises with every change, so that no change overwrites another.
+    pub revision: u32,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Soft delete: the account cannot sign in and its name stays taken.

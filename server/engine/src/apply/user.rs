@@ -73,7 +73,7 @@ impl Applier {
         let stored = meta::USERS
             .get(batch, &user.id)?
             .ok_or_else(|| missing(&user.id))?;
-        if user.version != stored.version && user.version != stored.version + 1 {
+        if user.revision != stored.revision + 1 {
             return Err(Rejection::Stale.into());
         }
         self.store_user(batch, user)

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kalam_model::{Command, MetaCommand, SeqId, TableDef, TableKind, TableNumber, Timestamp};
+use kalam_store::stream;
 use parking_lot::{Condvar, Mutex};
 
 use crate::EngineOptions;
@@ -23,7 +24,7 @@ const SLOW_INTERVAL_MS: u64 = 60 * 60 * 1_000;
 /// Longest time between two removals from a STREAM table that gets rows.
 const STREAM_INTERVAL_MS_MAX: u64 = 60 * 1_000;
 
-/// A table's rows are removed this many times per TTL, like its buckets.
+/// A table's rows are removed this many times per TTL, at least as often as a bucket ends.
 const REMOVALS_PER_TTL: u64 = 64;
 
 const SECOND_MS: u64 = 1_000;
@@ -100,8 +101,10 @@ struct Plan {
 #[derive(Clone, Copy, Default)]
 struct StreamState {
     due_ms: u64,
-    /// Everything below was removed; zero before the first removal, which finds what an earlier run left.
+    /// Buckets that end here or earlier were removed.
     cut: SeqId,
+    /// Rows that were written with a longer TTL are in longer buckets.
+    ttl_seconds_max: u32,
 }
 
 impl Plan {
@@ -143,13 +146,14 @@ impl Plan {
         commands
     }
 
-    /// Nothing if the table got no row that is older than the TTL since the last removal.
-    fn expire(&mut self, table: &TableDef, newest: Option<SeqId>, now_ms: u64) -> Option<Command> {
-        let ttl_ms = u64::from(table.options.ttl_seconds?) * SECOND_MS;
+    /// Nothing if no bucket with rows can be left, or it is not time yet.
+    fn expire(&mut self, table: &TableDef, newest: SeqId, now_ms: u64) -> Option<Command> {
+        let ttl_seconds = table.options.ttl_seconds?;
+        let ttl_ms = u64::from(ttl_seconds) * SECOND_MS;
         let state = self.streams.entry(table.number).or_default();
-        let first = state.cut == SeqId::ZERO;
-        let left = newest.is_some_and(|newest| newest >= state.cut);
-        if now_ms < state.due_ms || !(first || left) {
+        state.ttl_seconds_max = state.ttl_seconds_max.max(ttl_seconds);
+        let last_bucket_ms = stream::bucket_end_ms(state.ttl_seconds_max, newest);
+        if now_ms < state.due_ms || state.cut.unix_ms() >= last_bucket_ms {
             return None;
         }
         state.due_ms =
@@ -173,3 +177,6 @@ fn purge_tombstones(table: &TableDef, now_ms: u64) -> Command {
 fn before(now_ms: u64, age_ms: u64) -> Timestamp {
     Timestamp::from_unix_ms(now_ms.saturating_sub(age_ms))
 }
+
+#[cfg(test)]
+mod tests;
