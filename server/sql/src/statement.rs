@@ -22,46 +22,93 @@ pub enum IfExists {
 }
 
 /// One statement.
+#[expect(clippy::large_enum_variant, reason = "one statement is made at a time")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
     // Rows.
     /// SELECT, VALUES, WITH, set operations. Passed the allow-list: no INTO, no locks, no table functions on files.
     Select(Box<ast::Query>),
-    Explain { analyze: bool, verbose: bool, query: Box<ast::Query> },
+    Explain {
+        analyze: bool,
+        verbose: bool,
+        query: Box<ast::Query>,
+    },
     Insert(Box<Insert>),
     Update(Box<Update>),
     Delete(Box<Delete>),
     Begin,
     Commit,
     Rollback,
-    ExecuteAs { user: String, statement: Box<Statement> },
+    ExecuteAs {
+        user: String,
+        statement: Box<Statement>,
+    },
 
     // Namespaces.
-    CreateNamespace { name: String, if_exists: IfExists },
-    AlterNamespace { name: String, description: Option<String> },
-    DropNamespace { name: String, if_exists: IfExists, cascade: bool },
+    CreateNamespace {
+        name: String,
+        if_exists: IfExists,
+    },
+    AlterNamespace {
+        name: String,
+        description: Option<String>,
+    },
+    DropNamespace {
+        name: String,
+        if_exists: IfExists,
+        cascade: bool,
+    },
     ShowNamespaces,
-    UseNamespace { name: String },
+    UseNamespace {
+        name: String,
+    },
 
     // Tables and views.
     CreateTable(Box<CreateTable>),
-    AlterTable { table: TableRef, change: AlterTable },
+    AlterTable {
+        table: TableRef,
+        change: AlterTable,
+    },
     /// `kind` if the statement names one: another kind of table is then an error.
-    DropTable { table: TableRef, kind: Option<TableKind>, if_exists: IfExists },
+    DropTable {
+        table: TableRef,
+        kind: Option<TableKind>,
+        if_exists: IfExists,
+    },
     CreateView(Box<CreateView>),
-    DropView { view: TableRef, if_exists: IfExists },
-    ShowTables { namespace: Option<String> },
-    Describe { table: TableRef, history: bool },
-    ShowStats { table: TableRef },
+    DropView {
+        view: TableRef,
+        if_exists: IfExists,
+    },
+    ShowTables {
+        namespace: Option<String>,
+    },
+    Describe {
+        table: TableRef,
+        history: bool,
+    },
+    ShowStats {
+        table: TableRef,
+    },
 
     // Users.
     CreateUser(CreateUser),
-    AlterUser { user: String, change: AlterUser },
-    DropUser { user: String, if_exists: IfExists },
-    RestoreUser { user: String },
+    AlterUser {
+        user: String,
+        change: AlterUser,
+    },
+    DropUser {
+        user: String,
+        if_exists: IfExists,
+    },
+    RestoreUser {
+        user: String,
+    },
 
     /// Part of the language, not of this server: answered with UNSUPPORTED and this name.
-    Unsupported { what: String },
+    Unsupported {
+        what: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +129,10 @@ pub enum InsertSource {
     Query(Box<ast::Query>),
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every cell is an expression"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     Default,
@@ -95,11 +146,15 @@ pub struct OnConflict {
     pub action: ConflictAction,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one for each statement")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConflictAction {
     Nothing,
     /// In the expressions `excluded.c` is the row that was to be inserted, `c` and `t.c` the one that is there.
-    Update { assignments: Vec<Assignment>, filter: Option<ast::Expr> },
+    Update {
+        assignments: Vec<Assignment>,
+        filter: Option<ast::Expr>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -161,13 +216,33 @@ pub struct NewOptions {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum AlterTable {
-    AddColumn { column: NewColumn, if_exists: IfExists },
-    DropColumn { name: String, if_exists: IfExists },
+    AddColumn {
+        column: NewColumn,
+        if_exists: IfExists,
+    },
+    DropColumn {
+        name: String,
+        if_exists: IfExists,
+    },
     /// MODIFY COLUMN: `nullable` only if NULL or NOT NULL is written.
-    ModifyColumn { name: String, data_type: DataType, max_chars: Option<u32>, nullable: Option<bool> },
-    RenameColumn { from: String, to: String },
-    SetNullable { name: String, nullable: bool },
-    SetDefault { name: String, default: Option<ast::Expr> },
+    ModifyColumn {
+        name: String,
+        data_type: DataType,
+        max_chars: Option<u32>,
+        nullable: Option<bool>,
+    },
+    RenameColumn {
+        from: String,
+        to: String,
+    },
+    SetNullable {
+        name: String,
+        nullable: bool,
+    },
+    SetDefault {
+        name: String,
+        default: Option<ast::Expr>,
+    },
     SetOptions(NewOptions),
 }
 
