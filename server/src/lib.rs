@@ -1,1 +1,15 @@
-//! kalam-server
+//! A KalamDB server: configuration, authentication, HTTP and the wiring of the parts below.
+
+pub mod args;
+mod auth;
+pub mod config;
+mod error;
+mod http;
+pub mod logging;
+mod metrics;
+mod node;
+mod secrets;
+pub mod shutdown;
+
+pub use error::Error;
+pub use node::{FirstPassword, Node};

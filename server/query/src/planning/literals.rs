@@ -1,0 +1,200 @@
+//! Text beside UUID and EMBEDDING columns, brought into the form of the column.
+//!
+//! UUIDs are lower-case text to DataFusion: without this, a comparison with an upper-case UUID would quietly be false.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array as _, AsArray as _, StringArray};
+use arrow::datatypes::DataType as ArrowType;
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, plan_datafusion_err};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable as _, LogicalPlan, Operator,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use kalam_link_core::DataType;
+use kalam_link_core::Value;
+use kalam_link_core::cell::{UuidText, parse_uuid, value_from_cell};
+
+use crate::encode::wire_type;
+use crate::value::embedding_scalar;
+
+/// Rewrites the literals of a plan whose types are not settled yet.
+pub(crate) fn own_literals(plan: LogicalPlan) -> Result<LogicalPlan> {
+    Ok(plan.transform_up_with_subqueries(rewrite_node)?.data)
+}
+
+fn rewrite_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if plan.inputs().is_empty() && !matches!(plan, LogicalPlan::Values(_)) {
+        return Ok(Transformed::no(plan));
+    }
+    let schema = merge_schema(&plan.inputs());
+    let names = NamePreserver::new(&plan);
+    let mut changed = false;
+    let plan = plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let rewritten = expr.transform_up(|part| rewrite(part, &schema))?;
+        changed |= rewritten.transformed;
+        Ok(rewritten.update_data(|expr| name.restore(expr)))
+    })?;
+    if changed {
+        plan.map_data(LogicalPlan::recompute_schema)
+    } else {
+        Ok(plan)
+    }
+}
+
+fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (mut left, mut right) = (left, right);
+            let changed = compares(op)
+                && fit(&mut left, &right, schema)? | fit(&mut right, &left, schema)?;
+            let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
+            Ok(Transformed::new_transformed(expr, changed))
+        }
+        Expr::InList(InList {
+            expr,
+            mut list,
+            negated,
+        }) => {
+            let mut changed = false;
+            for item in &mut list {
+                changed |= fit(item, &expr, schema)?;
+            }
+            Ok(Transformed::new_transformed(
+                Expr::InList(InList {
+                    expr,
+                    list,
+                    negated,
+                }),
+                changed,
+            ))
+        }
+        Expr::Between(Between {
+            expr,
+            negated,
+            mut low,
+            mut high,
+        }) => {
+            let changed = fit(&mut low, &expr, schema)? | fit(&mut high, &expr, schema)?;
+            Ok(Transformed::new_transformed(
+                Expr::Between(Between {
+                    expr,
+                    negated,
+                    low,
+                    high,
+                }),
+                changed,
+            ))
+        }
+        Expr::Cast(Cast { expr, field }) if wire_type(&field) == DataType::Uuid => {
+            if own_type(&expr, schema) == Some(DataType::Uuid) {
+                return Ok(Transformed::no(Expr::Cast(Cast { expr, field })));
+            }
+            Ok(Transformed::yes(TO_UUID.call(vec![*expr])))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn compares(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
+/// Brings the literal `expr` into the form of `beside`; says whether it did.
+fn fit(expr: &mut Expr, beside: &Expr, schema: &DFSchema) -> Result<bool> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expr else {
+        return Ok(false);
+    };
+    let fitting = match own_type(beside, schema) {
+        Some(DataType::Uuid) => match parse_uuid(text) {
+            Some(bytes) => ScalarValue::Utf8(Some(UuidText(&bytes).to_string())),
+            None => return Err(plan_datafusion_err!("`{text}` is not a valid UUID")),
+        },
+        Some(data_type @ DataType::Embedding(_)) => {
+            match value_from_cell(&serde_json::Value::String(text.clone()), data_type) {
+                Ok(Value::Embedding(floats)) => embedding_scalar(&floats),
+                _ => return Err(plan_datafusion_err!("`{text}` is not a valid {data_type}")),
+            }
+        }
+        _ => return Ok(false),
+    };
+    *expr = Expr::Literal(fitting, None);
+    Ok(true)
+}
+
+/// The type of a column, if `expr` is one, perhaps renamed.
+fn own_type(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    match expr {
+        Expr::Column(_) | Expr::Alias(_) | Expr::Cast(_) | Expr::ScalarFunction(_) => {
+            let (_, field) = expr.to_field(schema).ok()?;
+            Some(wire_type(&field))
+        }
+        _ => None,
+    }
+}
+
+static TO_UUID: LazyLock<ScalarUDF> = LazyLock::new(|| {
+    ScalarUDF::new_from_impl(ToUuid {
+        signature: Signature::exact(vec![ArrowType::Utf8], Volatility::Immutable),
+    })
+});
+
+/// CAST(… AS UUID): any form of a UUID to the one that is stored.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ToUuid {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for ToUuid {
+    fn name(&self) -> &str {
+        "to_uuid"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[ArrowType]) -> Result<ArrowType> {
+        Ok(ArrowType::Utf8)
+    }
+
+    fn return_field_from_args(
+        &self,
+        args: datafusion::logical_expr::ReturnFieldArgs<'_>,
+    ) -> Result<arrow::datatypes::FieldRef> {
+        let nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        Ok(kalam_store::arrow_types::typed_field(self.name(), DataType::Uuid, nullable).into())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let texts = args.args[0].to_array(args.number_rows)?;
+        let texts = texts.as_string::<i32>();
+        let uuids = (0..texts.len()).map(|row| {
+            if texts.is_null(row) {
+                return Ok(None);
+            }
+            let bytes = parse_uuid(texts.value(row)).ok_or_else(|| {
+                exec_datafusion_err!("`{}` is not a valid UUID", texts.value(row))
+            })?;
+            Ok(Some(UuidText(&bytes).to_string()))
+        });
+        Ok(ColumnarValue::Array(Arc::new(
+            uuids.collect::<Result<StringArray>>()?,
+        )))
+    }
+}
