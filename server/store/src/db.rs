@@ -308,12 +308,13 @@ fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Opti
             settings.set_memtable_whole_key_filtering(true);
             settings.set_memtable_prefix_bloom_ratio(0.02);
         }
-        Family::Requests => {
+        // A new user name or request id is looked for before it is made.
+        Family::Requests | Family::Meta => {
             blocks.set_bloom_filter(10.0, false);
             blocks.set_whole_key_filtering(true);
         }
         Family::Rows | Family::Stream => blocks.set_block_size(8 << 10),
-        Family::Tombstones | Family::Meta => {}
+        Family::Tombstones => {}
     }
     settings.set_block_based_table_factory(&blocks);
     settings
