@@ -285,10 +285,15 @@ impl ExecutionPlan for TableScan {
         Ok(SortOrderPushdownResult::Exact { inner })
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        task: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         Ok(Box::pin(Batches {
             reader: Reader::new(Arc::clone(&self.scan), self.direction, self.limit)
                 .map_err(external)?,
+            batch_rows: task.session_config().batch_size(),
             metrics: BaselineMetrics::new(&self.metrics, partition),
         }))
     }
@@ -361,15 +366,15 @@ impl Reader {
     }
 
     /// The next rows that pass, possibly none; `None` at the end.
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+    fn next_batch(&mut self, batch_rows: usize) -> Result<Option<RecordBatch>> {
         if self.ended || self.left == 0 {
             return Ok(None);
         }
         let scan = Arc::clone(&self.scan);
         let rows_max = if scan.filter.is_none() {
-            self.left.min(BATCH_ROWS)
+            self.left.min(batch_rows)
         } else {
-            BATCH_ROWS
+            batch_rows
         };
         let mut decoder = Decoder::new(&scan, rows_max);
         let mut bytes = 0;
@@ -389,6 +394,7 @@ impl Reader {
 
 struct Batches {
     reader: Reader,
+    batch_rows: usize,
     metrics: BaselineMetrics,
 }
 
@@ -397,8 +403,9 @@ impl Stream for Batches {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let started = self.metrics.elapsed_compute().clone();
+        let batch_rows = self.batch_rows;
         let timer = started.timer();
-        let next = self.reader.next_batch().transpose();
+        let next = self.reader.next_batch(batch_rows).transpose();
         timer.done();
         if let Some(Ok(batch)) = &next
             && batch.num_rows() == 0

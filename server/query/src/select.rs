@@ -30,6 +30,7 @@ use crate::context::{QueryEngine, StatementContext};
 use crate::error::Error;
 use crate::executor::{Limits, ServerFacts};
 use crate::names::World;
+use crate::scan::BATCH_ROWS;
 use crate::{encode, params, planning, value, wildcard};
 
 /// Batches that wait for a slow reader.
@@ -255,9 +256,8 @@ impl Work {
             .verify_plan(&plan)
             .map_err(|error| world.told(error))?;
         self.check_deadline()?;
-        let physical = self
-            .handle
-            .block_on(state.create_physical_plan(&plan))
+        let (physical, task) = self
+            .physical(&plan, &state)
             .map_err(|error| world.told(error))?;
         drop(world);
         let schema = described(&plan, &physical);
@@ -265,10 +265,25 @@ impl Work {
             fields: encode::fields_of(&schema),
             schema,
             plan: physical,
-            task: state.task_ctx(),
+            task,
             state,
             handle: self.handle,
         })
+    }
+
+    fn physical(
+        &self,
+        plan: &LogicalPlan,
+        state: &SessionState,
+    ) -> PlanResult<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
+        let physical = self.handle.block_on(state.create_physical_plan(plan))?;
+        let Some(rows) = planning::narrower_batch(&physical, BATCH_ROWS)? else {
+            return Ok((physical, state.task_ctx()));
+        };
+        let mut state = state.clone();
+        *state.config_mut() = state.config().clone().with_batch_size(rows);
+        let physical = self.handle.block_on(state.create_physical_plan(plan))?;
+        Ok((physical, state.task_ctx()))
     }
 
     fn logical(&self, world: &World<'_>) -> Result<LogicalPlan, Error> {

@@ -26,6 +26,7 @@ pub(crate) fn prepare(
     mut query: Query,
     is_table: impl Fn(&ObjectName) -> bool,
 ) -> Result<(Query, SeqColumn), Error> {
+    name_subqueries(&mut query);
     let seq = if mentions_seq(&query) {
         SeqColumn::Offered
     } else {
@@ -35,7 +36,6 @@ pub(crate) fn prepare(
         let mut rewriter = Wildcards {
             ctes: cte_names(&query),
             is_table,
-            derived: 0,
             error: None,
         };
         let _ = VisitMut::visit(&mut query, &mut rewriter);
@@ -45,6 +45,33 @@ pub(crate) fn prepare(
     }
     name_columns(&mut query.body);
     Ok((query, seq))
+}
+
+/// Names the subqueries after FROM that have none. DataFusion 55 takes equal projections that follow directly upon each
+/// other for one, so that `SELECT i + 1 AS i FROM (SELECT i + 1 AS i FROM …)` would add 1 only once; a name keeps them
+/// apart.
+fn name_subqueries(query: &mut Query) {
+    struct Names(usize);
+    impl VisitorMut for Names {
+        type Break = ();
+        fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            if let TableFactor::Derived {
+                alias: alias @ None,
+                ..
+            } = factor
+            {
+                self.0 += 1;
+                *alias = Some(TableAlias {
+                    explicit: true,
+                    name: Ident::new(format!("_subquery_{}", self.0)),
+                    columns: Vec::new(),
+                    at: None,
+                });
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = VisitMut::visit(query, &mut Names(0));
 }
 
 fn mentions_seq(query: &Query) -> bool {
@@ -141,8 +168,6 @@ fn mentions_unnest(expr: &Expr) -> bool {
 struct Wildcards<F> {
     ctes: BTreeSet<String>,
     is_table: F,
-    /// Subqueries that were given a name.
-    derived: usize,
     error: Option<Error>,
 }
 
@@ -283,22 +308,11 @@ impl<F: Fn(&ObjectName) -> bool> Wildcards<F> {
                     merged,
                 }
             }
-            TableFactor::Derived { alias, .. } => {
-                if alias.is_none() {
-                    self.derived += 1;
-                    *alias = Some(TableAlias {
-                        explicit: true,
-                        name: Ident::new(format!("derived_{}", self.derived)),
-                        columns: Vec::new(),
-                        at: None,
-                    });
-                }
-                Source {
-                    qualifier: alias.as_ref().map(named),
-                    has_seq: false,
-                    merged,
-                }
-            }
+            TableFactor::Derived { alias, .. } => Source {
+                qualifier: alias.as_ref().map(named),
+                has_seq: false,
+                merged,
+            },
             TableFactor::NestedJoin {
                 table_with_joins,
                 alias: None,

@@ -51,8 +51,8 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let (mut left, mut right) = (left, right);
-            let changed = compares(op)
-                && fit(&mut left, &right, schema)? | fit(&mut right, &left, schema)?;
+            let changed =
+                compares(op) && fit(&mut left, &right, schema)? | fit(&mut right, &left, schema)?;
             let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
             Ok(Transformed::new_transformed(expr, changed))
         }

@@ -44,7 +44,9 @@ impl PhysicalOptimizerRule for Yielding {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let wrapped = plan.transform_up(|node| {
             if GROWING.contains(&node.name()) {
-                return Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>));
+                return Ok(Transformed::yes(
+                    Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>
+                ));
             }
             Ok(Transformed::no(node))
         })?;

@@ -1,4 +1,4 @@
-//! `system.columns`: columns of every version of every table.
+//! `system.columns`: the columns of every table as it stands; older versions are in `system.table_schemas`.
 
 use kalam_link_core::{DataType, Value};
 use kalam_model::ColumnDef;
@@ -29,13 +29,13 @@ pub(super) const TABLE: ServerTable = ServerTable {
 
 fn rows(world: &World<'_>) -> Result<Vec<Vec<Value>>, Error> {
     let mut rows = Vec::new();
-    for version in world.catalog.tables().flat_map(|table| &table.history) {
-        for (index, column) in version.columns.iter().enumerate() {
-            let key = version.primary_key.iter().position(|key| *key == column.id);
+    for table in world.catalog.tables().map(|table| &table.def) {
+        for (index, column) in table.columns.iter().enumerate() {
+            let key = table.primary_key.iter().position(|key| *key == column.id);
             rows.push(vec![
-                text(version.id.namespace.as_str()),
-                text(&*version.id.name),
-                number(version.schema_version),
+                text(table.id.namespace.as_str()),
+                text(&*table.id.name),
+                number(table.schema_version),
                 number(column.id.0),
                 text(&column.name),
                 text(type_text(column)),
