@@ -5,6 +5,7 @@
 //! What is in memory changes last, after everything that can fail.
 
 mod ddl;
+mod meta;
 mod reconcile;
 mod user;
 mod write;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kalam_model::{Applied, Command, GroupId, Rejection, SeqId, TableDef, TableNumber};
-use kalam_store::{Batch, Layouts, Store, hot, meta, requests, stream};
+use kalam_store::{Batch, Layouts, Store, hot, meta as store_meta, requests, stream};
 
 pub(crate) use reconcile::reconcile;
 
@@ -60,10 +61,10 @@ impl Applier {
     pub fn load(store: &Store) -> Result<Self, Error> {
         let snapshot = store.snapshot();
         let mut versions = BTreeMap::<TableNumber, Vec<TableDef>>::new();
-        for def in meta::SCHEMAS.under(&snapshot, &GroupId::LOCAL)? {
+        for def in store_meta::SCHEMAS.under(&snapshot, &GroupId::LOCAL)? {
             versions.entry(def.number).or_default().push(def);
         }
-        let last_seq = meta::LAST_SEQ
+        let last_seq = store_meta::LAST_SEQ
             .get(&snapshot, &GroupId::LOCAL)?
             .unwrap_or_default();
         Ok(Self {
@@ -124,7 +125,7 @@ impl Applier {
     /// Completes the batch of one or many commands; then it is committed, or everything in memory is loaded again.
     pub fn finish(&mut self, batch: &mut Batch) -> Effects {
         if self.last_seq != self.last_seq_stored {
-            meta::LAST_SEQ.put(batch, &GroupId::LOCAL, &self.last_seq);
+            store_meta::LAST_SEQ.put(batch, &GroupId::LOCAL, &self.last_seq);
             self.last_seq_stored = self.last_seq;
         }
         let mut effects = std::mem::take(&mut self.effects);
@@ -146,7 +147,7 @@ impl Applier {
             Some(known) => known.with(table.clone()),
             None => Layouts::new(vec![table.clone()]),
         };
-        meta::SCHEMAS.put(
+        store_meta::SCHEMAS.put(
             batch,
             &(GroupId::LOCAL, number, table.schema_version),
             &table,
@@ -161,7 +162,7 @@ impl Applier {
             return Ok(Applied::Done);
         }
         hot::drop_table(batch, table)?;
-        meta::SCHEMAS.delete_under(batch, &(GroupId::LOCAL, table))?;
+        store_meta::SCHEMAS.delete_under(batch, &(GroupId::LOCAL, table))?;
         self.schemas.remove(&table);
         self.durable = true;
         Ok(Applied::Done)
@@ -183,7 +184,6 @@ impl Applier {
     /// The catalog that will be published, for changing it.
     fn change_catalog(&mut self) -> &mut Catalog {
         self.catalog_changed = true;
-        self.durable = true;
         Arc::make_mut(&mut self.catalog)
     }
 }

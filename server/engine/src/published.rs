@@ -17,12 +17,19 @@ const USERS_CACHED: usize = 16_384;
 /// What a commit means to others than readers of rows: to be published after it.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// Whether the batch holds something that must outlive a power cut, and so needs an fsync.
     pub(crate) durable: bool,
     pub(crate) catalog: Option<Arc<Catalog>>,
     pub(crate) users: BTreeSet<UserId>,
     /// STREAM tables that got rows, with the newest sequence number.
     pub(crate) streams: BTreeMap<TableNumber, SeqId>,
+}
+
+impl Effects {
+    /// Whether the commit must reach the disk before it is acknowledged (I12). What expires by itself need not.
+    #[must_use]
+    pub fn needs_sync(&self) -> bool {
+        self.durable
+    }
 }
 
 pub(crate) struct Published {

@@ -292,7 +292,10 @@ impl Users {
             Authentication::Password { hash } => Some(hash.clone()),
             Authentication::OAuth { .. } | Authentication::Internal => None,
         });
-        match (user, self.passwords.verify(id, hash, password).await?) {
+        let matches = self.passwords.verify(id, hash, password).await?;
+        // Guesses that were under way when others locked the name learn nothing.
+        self.lockout.check(id, now)?;
+        match (user, matches) {
             (Some(user), true) => {
                 self.lockout.forget(id);
                 Ok(user)

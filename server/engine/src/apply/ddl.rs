@@ -1,46 +1,14 @@
 //! Namespaces, tables and views: the meta group's part.
 
 use kalam_model::{
-    Applied, MetaCommand, Namespace, NamespaceDef, Rejection, TableDef, TableId, TableNumber,
-    Timestamp, ViewDef,
+    Applied, Namespace, NamespaceDef, Rejection, TableDef, TableId, TableNumber, Timestamp, ViewDef,
 };
 use kalam_store::{Batch, meta};
 
 use super::{Applier, Refusal};
 
 impl Applier {
-    pub(super) fn apply_meta(
-        &mut self,
-        batch: &mut Batch,
-        command: MetaCommand,
-    ) -> Result<Applied, Refusal> {
-        match command {
-            MetaCommand::CreateNamespace { name, at } => self.create_namespace(batch, name, at),
-            MetaCommand::SetNamespaceDescription { name, description } => {
-                self.describe_namespace(batch, &name, description)
-            }
-            MetaCommand::DropNamespace { name } => self.drop_namespace(batch, &name),
-            MetaCommand::CreateTable { table } => self.create_table(batch, table),
-            MetaCommand::AlterTable { table } => self.alter_table(batch, table),
-            MetaCommand::DropTable { id, number } => self.drop_table(batch, &id, number),
-            MetaCommand::PutView { view, replace } => self.put_view(batch, view, replace),
-            MetaCommand::DropView { id } => self.drop_view(batch, &id),
-            MetaCommand::PutSetting { name, value } => {
-                meta::SETTINGS.put(batch, &name, &(name.clone(), value));
-                self.durable = true;
-                Ok(Applied::Done)
-            }
-            MetaCommand::CreateUser { .. }
-            | MetaCommand::PutUser { .. }
-            | MetaCommand::PutRefreshFamily { .. }
-            | MetaCommand::RotateRefresh { .. }
-            | MetaCommand::RevokeRefresh { .. }
-            | MetaCommand::PurgeSessions { .. }
-            | MetaCommand::Audit { .. } => self.apply_user(batch, command),
-        }
-    }
-
-    fn create_namespace(
+    pub(super) fn create_namespace(
         &mut self,
         batch: &mut Batch,
         name: Namespace,
@@ -62,7 +30,7 @@ impl Applier {
         )
     }
 
-    fn describe_namespace(
+    pub(super) fn describe_namespace(
         &mut self,
         batch: &mut Batch,
         name: &Namespace,
@@ -86,7 +54,11 @@ impl Applier {
         Ok(Applied::Done)
     }
 
-    fn drop_namespace(&mut self, batch: &mut Batch, name: &Namespace) -> Result<Applied, Refusal> {
+    pub(super) fn drop_namespace(
+        &mut self,
+        batch: &mut Batch,
+        name: &Namespace,
+    ) -> Result<Applied, Refusal> {
         self.require_namespace(name)?;
         if self.catalog.tables_in(name).next().is_some()
             || self.catalog.views_in(name).next().is_some()
@@ -102,7 +74,11 @@ impl Applier {
     }
 
     /// The number comes from a counter that outlives the table, so that it is never given out again.
-    fn create_table(&mut self, batch: &mut Batch, mut table: TableDef) -> Result<Applied, Refusal> {
+    pub(super) fn create_table(
+        &mut self,
+        batch: &mut Batch,
+        mut table: TableDef,
+    ) -> Result<Applied, Refusal> {
         self.require_namespace(&table.id.namespace)?;
         if self.catalog.is_taken(&table.id) {
             return Err(Rejection::Exists {
@@ -118,7 +94,11 @@ impl Applier {
         Ok(Applied::Table(table))
     }
 
-    fn alter_table(&mut self, batch: &mut Batch, table: TableDef) -> Result<Applied, Refusal> {
+    pub(super) fn alter_table(
+        &mut self,
+        batch: &mut Batch,
+        table: TableDef,
+    ) -> Result<Applied, Refusal> {
         let stored = self.stored_table(&table.id, table.number)?;
         if stored + 1 != table.schema_version {
             return Err(Rejection::Stale.into());
@@ -128,7 +108,7 @@ impl Applier {
         Ok(Applied::Table(table))
     }
 
-    fn drop_table(
+    pub(super) fn drop_table(
         &mut self,
         batch: &mut Batch,
         id: &TableId,
@@ -141,7 +121,7 @@ impl Applier {
         Ok(Applied::Done)
     }
 
-    fn put_view(
+    pub(super) fn put_view(
         &mut self,
         batch: &mut Batch,
         view: ViewDef,
@@ -164,7 +144,11 @@ impl Applier {
         Ok(Applied::Done)
     }
 
-    fn drop_view(&mut self, batch: &mut Batch, id: &TableId) -> Result<Applied, Refusal> {
+    pub(super) fn drop_view(
+        &mut self,
+        batch: &mut Batch,
+        id: &TableId,
+    ) -> Result<Applied, Refusal> {
         self.catalog.view(id).ok_or_else(|| missing(id))?;
         meta::VIEWS.delete(batch, id);
         self.change_catalog().remove_view(id);

@@ -1,65 +1,18 @@
 //! Accounts, refresh families and the audit log: the meta group's part.
 
-use kalam_model::{Applied, MetaCommand, RefreshFamily, Rejection, Timestamp, UserRecord};
+use kalam_model::{Applied, RefreshFamily, Rejection, Timestamp, UserRecord};
 use kalam_store::{Batch, meta};
 
 use super::ddl::missing;
 use super::{Applier, Refusal};
 
 impl Applier {
-    pub(super) fn apply_user(
+    /// Deleted accounts keep their names.
+    pub(super) fn create_user(
         &mut self,
         batch: &mut Batch,
-        command: MetaCommand,
+        user: &UserRecord,
     ) -> Result<Applied, Refusal> {
-        let applied = match command {
-            MetaCommand::CreateUser { user } => self.create_user(batch, &user)?,
-            MetaCommand::PutUser { user } => self.put_user(batch, &user)?,
-            MetaCommand::PutRefreshFamily { family } => {
-                meta::REFRESH_FAMILIES.put(batch, &family.id, &family);
-                Applied::Done
-            }
-            MetaCommand::RotateRefresh {
-                id,
-                from,
-                expires_at,
-            } => rotate(batch, &id, from, expires_at)?,
-            MetaCommand::RevokeRefresh { id } => {
-                if let Some(family) = meta::REFRESH_FAMILIES
-                    .get(batch, &id)?
-                    .filter(|family| !family.revoked)
-                {
-                    meta::REFRESH_FAMILIES.put(
-                        batch,
-                        &id,
-                        &RefreshFamily {
-                            revoked: true,
-                            ..family
-                        },
-                    );
-                }
-                Applied::Done
-            }
-            MetaCommand::PurgeSessions {
-                families_before,
-                audit_before,
-            } => {
-                meta::purge_refresh_families(batch, families_before)?;
-                meta::purge_audit(batch, audit_before)?;
-                Applied::Done
-            }
-            MetaCommand::Audit { record } => {
-                meta::append_audit(batch, &record)?;
-                Applied::Done
-            }
-            other => unreachable!("{other:?} is not about users"),
-        };
-        self.durable = true;
-        Ok(applied)
-    }
-
-    /// Deleted accounts keep their names.
-    fn create_user(&mut self, batch: &mut Batch, user: &UserRecord) -> Result<Applied, Refusal> {
         if meta::USERS.get(batch, &user.id)?.is_some() {
             return Err(Rejection::Exists {
                 name: user.id.to_string(),
@@ -69,7 +22,11 @@ impl Applier {
         self.store_user(batch, user)
     }
 
-    fn put_user(&mut self, batch: &mut Batch, user: &UserRecord) -> Result<Applied, Refusal> {
+    pub(super) fn put_user(
+        &mut self,
+        batch: &mut Batch,
+        user: &UserRecord,
+    ) -> Result<Applied, Refusal> {
         let stored = meta::USERS
             .get(batch, &user.id)?
             .ok_or_else(|| missing(&user.id))?;
@@ -87,7 +44,7 @@ impl Applier {
 }
 
 /// A rejection that leaves a trace, because ending the family is what it is for.
-fn rotate(
+pub(super) fn rotate(
     batch: &mut Batch,
     id: &str,
     from: u32,
@@ -120,5 +77,26 @@ fn rotate(
             ..family
         },
     );
+    Ok(Applied::Done)
+}
+
+pub(super) fn revoke(batch: &mut Batch, id: &str) -> Result<Applied, Refusal> {
+    if let Some(family) = meta::REFRESH_FAMILIES.get(batch, id)? {
+        let revoked = RefreshFamily {
+            revoked: true,
+            ..family
+        };
+        meta::REFRESH_FAMILIES.put(batch, id, &revoked);
+    }
+    Ok(Applied::Done)
+}
+
+pub(super) fn purge(
+    batch: &mut Batch,
+    families_before: Timestamp,
+    audit_before: Timestamp,
+) -> Result<Applied, Refusal> {
+    meta::purge_refresh_families(batch, families_before)?;
+    meta::purge_audit(batch, audit_before)?;
     Ok(Applied::Done)
 }

@@ -1,11 +1,12 @@
 //! The proposer of a single node.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use kalam_model::{Applied, Command, GroupId};
 use kalam_store::{Batch, Store, Sync};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::sync::SyncTimer;
@@ -45,8 +46,9 @@ struct Proposal {
 
 /// Orders the commands of all groups of this node in one thread.
 pub struct LocalProposer {
-    /// `None` after close.
-    queue: RwLock<Option<mpsc::Sender<Proposal>>>,
+    /// `None` wakes the writer so that it sees `closing`.
+    queue: mpsc::Sender<Option<Proposal>>,
+    closing: Arc<AtomicBool>,
     large: Arc<Semaphore>,
     health: Health,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -60,7 +62,7 @@ impl LocalProposer {
         options: LocalOptions,
     ) -> Result<Self, Error> {
         let (queue, proposals) = mpsc::channel(QUEUE_COMMANDS_MAX);
-        let health = Health::default();
+        let (health, closing) = (Health::default(), Arc::new(AtomicBool::new(false)));
         let timer = match options.durability {
             Durability::Sync => None,
             Durability::Relaxed { window_ms } => {
@@ -72,6 +74,7 @@ impl LocalProposer {
             applier,
             published,
             health: health.clone(),
+            closing: Arc::clone(&closing),
             timer,
             proposals,
         };
@@ -80,7 +83,8 @@ impl LocalProposer {
             .spawn(move || writer.run())
             .map_err(Error::Thread)?;
         Ok(Self {
-            queue: RwLock::new(Some(queue)),
+            queue,
+            closing,
             large: Arc::new(Semaphore::new(LARGE_WAITING_BYTES_MAX)),
             health,
             thread: Mutex::new(Some(thread)),
@@ -100,8 +104,9 @@ impl LocalProposer {
             answer,
             _room: None,
         };
-        self.sender()?
-            .blocking_send(proposal)
+        self.health.check()?;
+        self.queue
+            .blocking_send(Some(proposal))
             .map_err(|_| self.gone())?;
         answered.blocking_recv().map_err(|_| self.gone())?
     }
@@ -109,17 +114,14 @@ impl LocalProposer {
     /// Takes no further command, answers those that wait, syncs and joins the threads.
     pub(crate) fn close(&self) {
         self.health.close();
-        drop(self.queue.write().take());
+        self.closing.store(true, Ordering::Release);
+        // If the queue is full, the writer is awake.
+        let _ = self.queue.try_send(None);
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
         {
             tracing::error!("the writer thread panicked");
         }
-    }
-
-    fn sender(&self) -> Result<mpsc::Sender<Proposal>, Error> {
-        self.health.check()?;
-        self.queue.read().clone().ok_or(Error::ShuttingDown)
     }
 
     /// Why there is nobody to answer.
@@ -156,8 +158,9 @@ impl LocalProposer {
             answer,
             _room: room,
         };
-        self.sender()?
-            .send(proposal)
+        self.health.check()?;
+        self.queue
+            .send(Some(proposal))
             .await
             .map_err(|_| self.gone())?;
         answered.await.map_err(|_| self.gone())?
@@ -194,8 +197,9 @@ struct Writer {
     applier: Applier,
     published: Arc<Published>,
     health: Health,
+    closing: Arc<AtomicBool>,
     timer: Option<SyncTimer>,
-    proposals: mpsc::Receiver<Proposal>,
+    proposals: mpsc::Receiver<Option<Proposal>>,
 }
 
 impl Writer {
@@ -208,9 +212,13 @@ impl Writer {
             .blocking_recv_many(&mut waiting, COMMIT_COMMANDS_MAX)
             > 0
         {
-            let mut waiting = waiting.drain(..).peekable();
+            let mut waiting = waiting.drain(..).flatten().peekable();
             while waiting.peek().is_some() {
                 self.commit_some(&mut waiting, &mut answers);
+            }
+            if self.closing.load(Ordering::Acquire) {
+                // Who waits for room in the queue is refused; what is in it is still applied.
+                self.proposals.close();
             }
         }
         if let Some(timer) = &mut self.timer {
@@ -284,13 +292,13 @@ impl Writer {
         }
         let effects = self.applier.finish(&mut batch);
         if !batch.is_empty() {
-            let sync = if effects.durable && self.timer.is_none() {
+            let sync = if effects.needs_sync() && self.timer.is_none() {
                 Sync::Yes
             } else {
                 Sync::No
             };
             batch.commit(sync)?;
-            if effects.durable
+            if effects.needs_sync()
                 && let Some(timer) = &self.timer
             {
                 timer.mark_dirty();

@@ -364,3 +364,75 @@ async fn after_close_writes_are_refused_and_what_waited_is_there() {
     assert!(matches!(refused, Err(Error::ShuttingDown)));
     assert_eq!(rows(&store, &table, &alice()).len(), 1);
 }
+
+#[test]
+fn i12_only_what_expires_by_itself_goes_without_an_fsync() {
+    let (mut bench, table) = Bench::with_table(TableKind::User);
+    let events = bench.create_table(crate::support::table_def("events", TableKind::Stream));
+    let mut needs_sync = |command| {
+        let mut batch = bench.store.batch();
+        bench.applier.apply(&mut batch, command).unwrap();
+        let needs = bench.applier.finish(&mut batch).needs_sync();
+        batch.commit(kalam_store::Sync::No).unwrap();
+        needs
+    };
+    let row_of = |table: TableNumber| {
+        write(
+            at(1),
+            vec![table_write(table, &alice(), vec![insert(1, "a")])],
+        )
+    };
+    assert!(needs_sync(Command::Write(row_of(table.def.number))));
+    assert!(
+        !needs_sync(Command::Write(row_of(table.def.number))),
+        "a duplicate writes nothing"
+    );
+    assert!(!needs_sync(Command::Write(row_of(events.def.number))));
+    let repeatable = WriteCommand {
+        request: Some(request("r1", 1)),
+        ..row_of(events.def.number)
+    };
+    assert!(needs_sync(Command::Write(repeatable)));
+    let mut both = row_of(events.def.number);
+    both.writes.push(table_write(
+        table.def.number,
+        &alice(),
+        vec![insert(2, "b")],
+    ));
+    assert!(needs_sync(Command::Write(both)));
+    let below = SeqId::at_time(at(90_000).unix_ms());
+    assert!(!needs_sync(Command::ExpireStream {
+        table: events.def.number,
+        below
+    }));
+    let setting = kalam_model::MetaCommand::PutSetting {
+        name: "a".to_owned(),
+        value: "b".to_owned(),
+    };
+    assert!(needs_sync(Command::Meta(setting)));
+}
+
+/// The writer never waits for tasks that wait for room in its queue: the runtime may be the one that closes it.
+#[tokio::test]
+async fn closing_does_not_wait_for_writers_that_wait() {
+    let engine = engine();
+    let table = create(&engine, "t", TableKind::User).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for id in 0..3_000 {
+        let (engine, table) = (Arc::clone(&engine), Arc::clone(&table));
+        tasks.spawn(async move {
+            let part = table_write(table.def.number, &alice(), vec![insert(id, "a")]);
+            engine.write(write(Timestamp::now(), vec![part])).await
+        });
+    }
+    tokio::task::yield_now().await;
+    engine.close();
+    let answers = tasks.join_all().await;
+    let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Ok(Applied::Written(_)) | Err(Error::ShuttingDown)))
+    );
+    assert_eq!(rows(engine.store(), &table, &alice()).len(), accepted);
+}
