@@ -27,6 +27,8 @@ missing_packages() {
     if wants rust; then
         has c++ && has cc && has ar || echo build-essential
         has_libclang || echo libclang-dev
+        # Lets a test make fdatasync fail.
+        has strace || echo strace
     fi
     if wants js; then
         has node || echo nodejs

@@ -20,12 +20,24 @@ fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
-        let Some(info) = line.strip_prefix("```") else { continue };
-        let content: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        let Some(info) = line.strip_prefix("```") else {
+            continue;
+        };
+        let content: Vec<&str> = lines
+            .by_ref()
+            .map(|(_, line)| line)
+            .take_while(|line| *line != "```")
+            .collect();
         let mut words = info.split_whitespace();
         if words.next() == Some("sql") {
-            let error = words.find_map(|word| word.strip_prefix("error=")).map(str::to_owned);
-            blocks.push(Block { line: number + 1, error, sql: content.join("\n") });
+            let error = words
+                .find_map(|word| word.strip_prefix("error="))
+                .map(str::to_owned);
+            blocks.push(Block {
+                line: number + 1,
+                error,
+                sql: content.join("\n"),
+            });
         }
     }
     blocks
@@ -33,7 +45,10 @@ fn blocks(text: &str) -> Vec<Block> {
 
 /// Every document with SQL.
 fn documents() -> Vec<(PathBuf, Vec<Block>)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned();
     let mut paths = vec![root.join("README.md")];
     let mut folders = vec![root.join("docs")];
     while let Some(folder) = folders.pop() {
@@ -51,7 +66,11 @@ fn documents() -> Vec<(PathBuf, Vec<Block>)> {
         let blocks = blocks(&fs::read_to_string(&path).unwrap());
         (path, blocks)
     };
-    paths.into_iter().map(read).filter(|(_, blocks)| !blocks.is_empty()).collect()
+    paths
+        .into_iter()
+        .map(read)
+        .filter(|(_, blocks)| !blocks.is_empty())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,7 +85,12 @@ async fn sql_of_the_documents_runs() {
             let code = answer["error"]["code"].as_str().map(str::to_owned);
             if code != block.error {
                 let wanted = block.error.as_deref().unwrap_or("success");
-                failures.push(format!("{}:{}: wanted {wanted}, got {}", path.display(), block.line, answer["error"]));
+                failures.push(format!(
+                    "{}:{}: wanted {wanted}, got {}",
+                    path.display(),
+                    block.line,
+                    answer["error"]
+                ));
             }
         }
         node.stop().await;

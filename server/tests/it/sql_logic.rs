@@ -46,10 +46,16 @@ async fn sql_behaves_as_recorded() {
     let mut failures = Vec::new();
     for (path, records) in files() {
         let namespace = namespace_of(&path);
-        node.sql_ok(ROOT, &format!("CREATE NAMESPACE {namespace}")).await;
+        node.sql_ok(ROOT, &format!("CREATE NAMESPACE {namespace}"))
+            .await;
         failures.extend(run_file(&node, &namespace, records).await);
     }
-    assert!(failures.is_empty(), "{} records failed:\n\n{}", failures.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} records failed:\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
     if let Ok(node) = Arc::try_unwrap(node) {
         node.stop().await;
     }
@@ -58,7 +64,10 @@ async fn sql_behaves_as_recorded() {
 fn namespace_of(path: &Path) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
     let relative = path.strip_prefix(root).unwrap().with_extension("");
-    format!("slt_{}", relative.to_string_lossy().replace(['/', '-'], "_"))
+    format!(
+        "slt_{}",
+        relative.to_string_lossy().replace(['/', '-'], "_")
+    )
 }
 
 /// Runs all records, also after one that fails, and says which did.
@@ -128,10 +137,22 @@ impl AsyncDB for Session {
         }
         let answer = self.node.post_sql(&self.user, &body).await;
         if answer["status"] == "success" {
-            Ok(output_of(answer["results"].as_array().and_then(|results| results.last())))
+            Ok(output_of(
+                answer["results"]
+                    .as_array()
+                    .and_then(|results| results.last()),
+            ))
         } else {
-            let text = |field: &str| answer["error"][field].as_str().unwrap_or_default().to_owned();
-            Err(Refused { code: text("code"), message: text("message") })
+            let text = |field: &str| {
+                answer["error"][field]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            Err(Refused {
+                code: text("code"),
+                message: text("message"),
+            })
         }
     }
 
@@ -145,27 +166,44 @@ impl AsyncDB for Session {
 impl Session {
     async fn make_user(&self) {
         if self.user != ROOT {
-            let role = ["service", "dba"].into_iter().find(|role| self.user.starts_with(role));
-            self.node.create_user(&self.user, role.unwrap_or("user")).await;
+            let role = ["service", "dba"]
+                .into_iter()
+                .find(|role| self.user.starts_with(role));
+            self.node
+                .create_user(&self.user, role.unwrap_or("user"))
+                .await;
         }
     }
 }
 
 /// What the last statement of a request gave.
 fn output_of(result: Option<&Json>) -> DBOutput<DefaultColumnType> {
-    let Some(result) = result else { return DBOutput::StatementComplete(0) };
+    let Some(result) = result else {
+        return DBOutput::StatementComplete(0);
+    };
     let Some(schema) = result["schema"].as_array() else {
         return DBOutput::StatementComplete(result["row_count"].as_u64().unwrap_or_default());
     };
-    let types = schema.iter().map(|field| column_type(&field["data_type"])).collect();
-    let rows = result["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let rows = rows.iter().map(|row| row.as_array().unwrap().iter().map(shown).collect()).collect();
+    let types = schema
+        .iter()
+        .map(|field| column_type(&field["data_type"]))
+        .collect();
+    let rows = result["rows"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let rows = rows
+        .iter()
+        .map(|row| row.as_array().unwrap().iter().map(shown).collect())
+        .collect();
     DBOutput::Rows { types, rows }
 }
 
 fn column_type(data_type: &Json) -> DefaultColumnType {
     match data_type.as_str() {
-        Some("SmallInt" | "Int" | "BigInt" | "Date" | "Timestamp" | "DateTime" | "Time") => DefaultColumnType::Integer,
+        Some("SmallInt" | "Int" | "BigInt" | "Date" | "Timestamp" | "DateTime" | "Time") => {
+            DefaultColumnType::Integer
+        }
         Some("Float" | "Double") => DefaultColumnType::FloatingPoint,
         Some(_) => DefaultColumnType::Text,
         None if data_type.get("Decimal").is_some() => DefaultColumnType::FloatingPoint,
