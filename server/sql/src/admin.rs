@@ -14,7 +14,10 @@ pub(crate) fn create_user(input: &mut Input<'_>) -> Result<Statement, Error> {
         return Err(Error::unsupported("IF NOT EXISTS in CREATE USER"));
     }
     let user = input.user()?;
-    input.expect("WITH")?;
+    // WITH is optional before these two.
+    if !input.is("OAUTH") && !input.is("INTERNAL") {
+        input.expect("WITH")?;
+    }
     let authentication = authentication(input)?;
     let (mut role, mut email) = (None, None);
     loop {

@@ -281,7 +281,9 @@ fn database_options(options: &StoreOptions) -> Options {
         LogLevel::Warn,
         |level, message| match level {
             LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "rocksdb", "{message}"),
-            _ => tracing::warn!(target: "rocksdb", "{message}"),
+            LogLevel::Warn => tracing::warn!(target: "rocksdb", "{message}"),
+            // Above every level comes a list of all options, thousands of lines.
+            _ => tracing::trace!(target: "rocksdb", "{message}"),
         },
     ));
     settings
