@@ -5,9 +5,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse::<u64>().ok());
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    println!("cargo::rustc-env=KALAMDB_BUILD_DATE={}", date(given.unwrap_or_else(now) / 86_400));
+    let given = std::env::var("SOURCE_DATE_EPOCH")
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok());
+    let now = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    };
+    println!(
+        "cargo::rustc-env=KALAMDB_BUILD_DATE={}",
+        date(given.unwrap_or_else(now) / 86_400)
+    );
 }
 
 /// Year, month and day of a day since 1970, by the proleptic Gregorian calendar.

@@ -6,7 +6,12 @@ use crate::config::Overrides;
 
 /// Starts a KalamDB server.
 #[derive(Debug, clap::Parser)]
-#[command(name = "kalamdb-server", version, about, disable_help_subcommand = true)]
+#[command(
+    name = "kalamdb-server",
+    version,
+    about,
+    disable_help_subcommand = true
+)]
 pub struct Args {
     /// Configuration file in TOML.
     #[arg(long, value_name = "FILE")]
@@ -32,6 +37,10 @@ impl Args {
     /// The settings among the arguments.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
-        Overrides { host: self.host.clone(), port: self.port, data_dir: self.data_dir.clone() }
+        Overrides {
+            host: self.host.clone(),
+            port: self.port,
+            data_dir: self.data_dir.clone(),
+        }
     }
 }

@@ -40,11 +40,19 @@ pub(crate) struct Auth {
 
 impl Auth {
     pub(crate) fn new(engine: Arc<Engine>, tokens: Tokens) -> Self {
-        Self { engine, tokens, verified: Cache::new(VERIFIED_MAX), ended: RwLock::new(HashMap::new()) }
+        Self {
+            engine,
+            tokens,
+            verified: Cache::new(VERIFIED_MAX),
+            ended: RwLock::new(HashMap::new()),
+        }
     }
 
     /// The caller of a statement: by access token, or by user name and password.
-    pub(crate) async fn caller(&self, authorization: Option<Authorization<'_>>) -> Result<Caller, Failure> {
+    pub(crate) async fn caller(
+        &self,
+        authorization: Option<Authorization<'_>>,
+    ) -> Result<Caller, Failure> {
         match authorization {
             Some(Authorization::Bearer(token)) => self.caller_of_token(token),
             Some(Authorization::Basic { user, password }) => {
@@ -72,7 +80,10 @@ impl Auth {
     pub(crate) fn user_of_token(&self, token: &str) -> Result<Arc<UserRecord>, Failure> {
         let claims = self.claims(token)?;
         if claims.kind != TokenKind::Access {
-            return Err(Failure::new(ErrorCode::InvalidCredentials, "this is not an access token"));
+            return Err(Failure::new(
+                ErrorCode::InvalidCredentials,
+                "this is not an access token",
+            ));
         }
         self.user_of(&claims)
     }
@@ -82,8 +93,13 @@ impl Auth {
         if self.ended.read().contains_key(claims.family()) {
             return Err(session_ended());
         }
-        let user = self.engine.users().active(&claims.user).map_err(failure_of)?;
-        user.filter(|user| user.version == claims.user_version).ok_or_else(session_ended)
+        let user = self
+            .engine
+            .users()
+            .active(&claims.user)
+            .map_err(failure_of)?;
+        user.filter(|user| user.version == claims.user_version)
+            .ok_or_else(session_ended)
     }
 
     /// What a token says, if it is genuine, in time, and of a session that was not ended before this process began.
@@ -118,17 +134,30 @@ impl Auth {
     pub(crate) fn tidy(&self) {
         let now = Timestamp::now();
         self.ended.write().retain(|_, until| *until >= now);
-        self.verified.retain(|_, claims| claims.check_time(now).is_ok());
+        self.verified
+            .retain(|_, claims| claims.check_time(now).is_ok());
     }
 
-    async fn user_of_password(&self, name: &str, password: &str) -> Result<Arc<UserRecord>, Failure> {
-        let id = UserId::new(name).ok_or_else(|| failure_of(kalam_engine::Error::InvalidCredentials))?;
-        self.engine.users().verify_password(&id, password, Timestamp::now()).await.map_err(failure_of)
+    async fn user_of_password(
+        &self,
+        name: &str,
+        password: &str,
+    ) -> Result<Arc<UserRecord>, Failure> {
+        let id =
+            UserId::new(name).ok_or_else(|| failure_of(kalam_engine::Error::InvalidCredentials))?;
+        self.engine
+            .users()
+            .verify_password(&id, password, Timestamp::now())
+            .await
+            .map_err(failure_of)
     }
 }
 
 fn session_ended() -> Failure {
-    Failure::new(ErrorCode::InvalidCredentials, "the session has ended: log in again")
+    Failure::new(
+        ErrorCode::InvalidCredentials,
+        "the session has ended: log in again",
+    )
 }
 
 /// An error of the engine as the client of an auth route gets it.

@@ -232,28 +232,75 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         const JWT_SECRET_BYTES_MIN: usize = 32;
         let short = |secret: &Secret| secret.expose().len() < JWT_SECRET_BYTES_MIN;
-        refuse(self.server.host.is_empty(), "server.host", "must not be empty")?;
-        refuse(self.server.connections_max == 0, "server.connections_max", "must be at least 1")?;
-        refuse(self.server.header_timeout_ms == 0, "server.header_timeout_ms", "must be at least 1")?;
-        refuse(self.server.body_timeout_ms == 0, "server.body_timeout_ms", "must be at least 1")?;
-        refuse(self.server.header_bytes_max < 8_192, "server.header_bytes_max", "must be at least 8192")?;
-        refuse(self.data.dir.as_os_str().is_empty(), "data.dir", "must not be empty")?;
-        refuse(self.node.number >= 1_024, "node.number", "must be below 1024")?;
-        refuse(self.jwt.secret.as_ref().is_some_and(short), "jwt.secret", "must have at least 32 bytes")?;
-        refuse(self.jwt.access_seconds == 0, "jwt.access_seconds", "must be at least 1")?;
+        refuse(
+            self.server.host.is_empty(),
+            "server.host",
+            "must not be empty",
+        )?;
+        refuse(
+            self.server.connections_max == 0,
+            "server.connections_max",
+            "must be at least 1",
+        )?;
+        refuse(
+            self.server.header_timeout_ms == 0,
+            "server.header_timeout_ms",
+            "must be at least 1",
+        )?;
+        refuse(
+            self.server.body_timeout_ms == 0,
+            "server.body_timeout_ms",
+            "must be at least 1",
+        )?;
+        refuse(
+            self.server.header_bytes_max < 8_192,
+            "server.header_bytes_max",
+            "must be at least 8192",
+        )?;
+        refuse(
+            self.data.dir.as_os_str().is_empty(),
+            "data.dir",
+            "must not be empty",
+        )?;
+        refuse(
+            self.node.number >= 1_024,
+            "node.number",
+            "must be below 1024",
+        )?;
+        refuse(
+            self.jwt.secret.as_ref().is_some_and(short),
+            "jwt.secret",
+            "must have at least 32 bytes",
+        )?;
+        refuse(
+            self.jwt.access_seconds == 0,
+            "jwt.access_seconds",
+            "must be at least 1",
+        )?;
         refuse(
             self.jwt.refresh_seconds < self.jwt.access_seconds,
             "jwt.refresh_seconds",
             "must not be less than jwt.access_seconds",
         )?;
-        refuse(self.limits.body_bytes_max == 0, "limits.body_bytes_max", "must be at least 1")?;
-        refuse(self.limits.statement_timeout_ms == 0, "limits.statement_timeout_ms", "must be at least 1")
+        refuse(
+            self.limits.body_bytes_max == 0,
+            "limits.body_bytes_max",
+            "must be at least 1",
+        )?;
+        refuse(
+            self.limits.statement_timeout_ms == 0,
+            "limits.statement_timeout_ms",
+            "must be at least 1",
+        )
     }
 }
 
 fn refuse(wrong: bool, path: &'static str, reason: &str) -> Result<(), ConfigError> {
     if wrong {
-        Err(ConfigError::Value { name: path.to_owned(), reason: reason.to_owned() })
+        Err(ConfigError::Value {
+            name: path.to_owned(),
+            reason: reason.to_owned(),
+        })
     } else {
         Ok(())
     }

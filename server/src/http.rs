@@ -65,7 +65,10 @@ pub(crate) fn router(parts: Parts, config: &Config, extra: Router) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(edge, edge::pass))
-        .layer(cors::layer(config.security.allowed_origins.clone(), parts.reach))
+        .layer(cors::layer(
+            config.security.allowed_origins.clone(),
+            parts.reach,
+        ))
 }
 
 fn documented(parts: &Parts, config: &Config, description: &openapi::Description) -> OpenApiRouter {
@@ -94,15 +97,31 @@ fn documented(parts: &Parts, config: &Config, description: &openapi::Description
         engine: Arc::clone(&parts.engine),
         auth: Arc::clone(&parts.auth),
         metrics: Arc::clone(&parts.metrics),
-        token: config.metrics.token.clone().map(|token: Secret| Arc::from(token.expose())),
+        token: config
+            .metrics
+            .token
+            .clone()
+            .map(|token: Secret| Arc::from(token.expose())),
         reach: parts.reach,
     };
     OpenApiRouter::with_openapi(openapi::base())
         .merge(health_routes().with_state(health))
-        .merge(OpenApiRouter::new().routes(routes!(metrics::show)).with_state(metrics))
-        .merge(OpenApiRouter::new().routes(routes!(openapi::show)).with_state(Arc::clone(description)))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(metrics::show))
+                .with_state(metrics),
+        )
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(openapi::show))
+                .with_state(Arc::clone(description)),
+        )
         .merge(auth_routes().with_state(auth))
-        .merge(OpenApiRouter::new().routes(routes!(sql::run)).with_state(sql))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(sql::run))
+                .with_state(sql),
+        )
 }
 
 fn health_routes() -> OpenApiRouter<health::HealthState> {
@@ -132,7 +151,8 @@ async fn no_route(request: Request) -> Response {
 async fn wrong_method(request: Request) -> Response {
     let path = request.uri().path();
     let message = format!("`{path}` does not answer {}", request.method());
-    let mut response = Failure::from(ServerError::new(ErrorCode::InvalidInput, message)).answer_at(path);
+    let mut response =
+        Failure::from(ServerError::new(ErrorCode::InvalidInput, message)).answer_at(path);
     *response.status_mut() = axum::http::StatusCode::METHOD_NOT_ALLOWED;
     response
 }

@@ -21,12 +21,23 @@ pub fn start(config: &LogConfig) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     // Other crates log what passes through them, which may be statements: they are held to warnings.
-    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(OURS.map(|ours| (ours, level)));
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(OURS.map(|ours| (ours, level)));
     let layer = match config.format {
-        LogFormat::Text => fmt::layer().with_writer(io::stderr).with_ansi(false).boxed(),
-        LogFormat::Json => fmt::layer().with_writer(io::stderr).json().flatten_event(true).boxed(),
+        LogFormat::Text => fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(false)
+            .boxed(),
+        LogFormat::Json => fmt::layer()
+            .with_writer(io::stderr)
+            .json()
+            .flatten_event(true)
+            .boxed(),
     };
-    let started = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+    let started = tracing_subscriber::registry()
+        .with(layer.with_filter(targets))
+        .try_init();
     debug_assert!(started.is_ok(), "the log is started once");
     std::panic::set_hook(Box::new(log_panic));
 }
@@ -44,8 +55,19 @@ const OURS: [&str; 7] = [
 
 /// Where, and what the source says: a formatted message may hold values of rows.
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a message that is not shown");
-    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic
+        .payload()
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("a message that is not shown");
+    let location = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let thread = std::thread::current();
-    tracing::error!(location, thread = thread.name().unwrap_or("unnamed"), "panic: {message}");
+    tracing::error!(
+        location,
+        thread = thread.name().unwrap_or("unnamed"),
+        "panic: {message}"
+    );
 }

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use kalam_engine::Engine;
 use kalam_link_core::ErrorCode;
 use metrics::{
-    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-    with_local_recorder,
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram, with_local_recorder,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 /// Seconds; from a point read to the statement timeout.
-const SECONDS_BUCKETS: [f64; 14] =
-    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+const SECONDS_BUCKETS: [f64; 14] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
+];
 
 /// The routes with counters of their own; every other path counts as `none`.
 const ROUTES: [&str; 15] = [
@@ -73,9 +74,13 @@ struct Route {
 impl Counters {
     /// To be called with a recorder in scope.
     fn new() -> Self {
-        let failed = |code: &ErrorCode| counter!("kalamdb_statements_total", "code" => code.as_str());
+        let failed =
+            |code: &ErrorCode| counter!("kalamdb_statements_total", "code" => code.as_str());
         Self {
-            routes: ROUTES.into_iter().map(|route| (route, Route::new(route))).collect(),
+            routes: ROUTES
+                .into_iter()
+                .map(|route| (route, Route::new(route)))
+                .collect(),
             statements_failed: ErrorCode::ALL.iter().map(failed).collect(),
             statements_done: counter!("kalamdb_statements_total", "code" => "OK"),
             statements_cancelled: counter!("kalamdb_sql_cancelled_total"),
@@ -110,13 +115,28 @@ impl Metrics {
             describe();
             Counters::new()
         });
-        Self { handle: recorder.handle(), recorder, started: Instant::now(), counters }
+        Self {
+            handle: recorder.handle(),
+            recorder,
+            started: Instant::now(),
+            counters,
+        }
     }
 
     /// A request was answered.
     pub(crate) fn request(&self, route: &str, status: u16, took: Duration) {
-        let Some(route) = self.counters.routes.get(route).or_else(|| self.counters.routes.get("other")) else { return };
-        if let Some(counter) = route.statuses.get(usize::from(status / 100).saturating_sub(1)) {
+        let Some(route) = self
+            .counters
+            .routes
+            .get(route)
+            .or_else(|| self.counters.routes.get("other"))
+        else {
+            return;
+        };
+        if let Some(counter) = route
+            .statuses
+            .get(usize::from(status / 100).saturating_sub(1))
+        {
             counter.increment(1);
         }
         route.seconds.record(took);
@@ -140,7 +160,11 @@ impl Metrics {
     }
 
     pub(crate) fn login(&self, granted: bool) {
-        if granted { self.counters.logins_granted.increment(1) } else { self.counters.logins_refused.increment(1) }
+        if granted {
+            self.counters.logins_granted.increment(1)
+        } else {
+            self.counters.logins_refused.increment(1)
+        }
     }
 
     pub(crate) fn connection_opened(&self) {
@@ -172,13 +196,19 @@ impl Metrics {
         let store = engine.store().statistics();
         let set = |name: &'static str, value: u64| gauge!(name).set(value as f64);
         set("kalamdb_uptime_seconds", self.started.elapsed().as_secs());
-        set("kalamdb_accepting_writes", u64::from(engine.is_accepting_writes()));
+        set(
+            "kalamdb_accepting_writes",
+            u64::from(engine.is_accepting_writes()),
+        );
         set("kalamdb_tables", engine.catalog().tables().count() as u64);
         set("kalamdb_store_memtable_bytes", store.memtable_bytes);
         set("kalamdb_store_block_cache_bytes", store.block_cache_bytes);
         set("kalamdb_store_table_reader_bytes", store.table_reader_bytes);
         set("kalamdb_store_file_bytes", store.file_bytes);
-        set("kalamdb_store_pending_compaction_bytes", store.pending_compaction_bytes);
+        set(
+            "kalamdb_store_pending_compaction_bytes",
+            store.pending_compaction_bytes,
+        );
         set("kalamdb_store_rows_estimate", store.rows);
         set("kalamdb_store_stream_rows_estimate", store.stream_rows);
         set("kalamdb_store_tombstones_estimate", store.tombstones);
@@ -199,7 +229,11 @@ pub(crate) struct RunningSql {
 impl RunningSql {
     pub(crate) fn begin(metrics: &Arc<Metrics>) -> Self {
         metrics.counters.requests_running.increment(1.0);
-        Self { metrics: Arc::clone(metrics), started: Instant::now(), ended: false }
+        Self {
+            metrics: Arc::clone(metrics),
+            started: Instant::now(),
+            ended: false,
+        }
     }
 
     /// The request was answered to its end: it does not count as cancelled.
@@ -225,18 +259,42 @@ impl Drop for RunningSql {
 
 /// Help texts.
 fn describe() {
-    describe_counter!("kalamdb_http_requests_total", "HTTP requests by route and class of status");
-    describe_histogram!("kalamdb_http_request_seconds", "Time until an answer began, by route");
-    describe_counter!("kalamdb_statements_total", "Statements and refused requests by code, OK for success");
-    describe_counter!("kalamdb_sql_cancelled_total", "SQL requests whose client went away");
+    describe_counter!(
+        "kalamdb_http_requests_total",
+        "HTTP requests by route and class of status"
+    );
+    describe_histogram!(
+        "kalamdb_http_request_seconds",
+        "Time until an answer began, by route"
+    );
+    describe_counter!(
+        "kalamdb_statements_total",
+        "Statements and refused requests by code, OK for success"
+    );
+    describe_counter!(
+        "kalamdb_sql_cancelled_total",
+        "SQL requests whose client went away"
+    );
     describe_gauge!("kalamdb_sql_running", "SQL requests that run");
-    describe_histogram!("kalamdb_sql_seconds", "Time of SQL requests, streams to their end");
-    describe_counter!("kalamdb_streams_broken_total", "Streamed results that ended with an error");
+    describe_histogram!(
+        "kalamdb_sql_seconds",
+        "Time of SQL requests, streams to their end"
+    );
+    describe_counter!(
+        "kalamdb_streams_broken_total",
+        "Streamed results that ended with an error"
+    );
     describe_counter!("kalamdb_logins_total", "Logins by result");
     describe_gauge!("kalamdb_connections", "Open connections");
     describe_counter!("kalamdb_connections_total", "Connections since the start");
-    describe_counter!("kalamdb_panics_total", "Requests that ended in a defect of the server");
-    describe_gauge!("kalamdb_accepting_writes", "1 while the storage accepts writes");
+    describe_counter!(
+        "kalamdb_panics_total",
+        "Requests that ended in a defect of the server"
+    );
+    describe_gauge!(
+        "kalamdb_accepting_writes",
+        "1 while the storage accepts writes"
+    );
 }
 
 /// Memory of the process that is in RAM.

@@ -60,13 +60,29 @@ impl Node {
         let started_at = Timestamp::now();
         // First, so that a second server on the same port ends before it touches any data.
         let address = config.listen_address();
-        let listen = |source| Error::Listen { address: address.clone(), source };
+        let listen = |source| Error::Listen {
+            address: address.clone(),
+            source,
+        };
         let listener = TcpListener::bind(&address).await.map_err(listen)?;
         let local = listener.local_addr().map_err(listen)?;
-        let reach = if local.ip().is_loopback() { Reach::Loopback } else { Reach::Network };
+        let reach = if local.ip().is_loopback() {
+            Reach::Loopback
+        } else {
+            Reach::Network
+        };
 
         let engine = open_engine(&config).await?;
-        match Self::serve(&config, extra, Arc::clone(&engine), listener, (local, reach), started_at).await {
+        match Self::serve(
+            &config,
+            extra,
+            Arc::clone(&engine),
+            listener,
+            (local, reach),
+            started_at,
+        )
+        .await
+        {
             Ok(node) => Ok(node),
             Err(error) => {
                 close(engine).await;
@@ -87,13 +103,19 @@ impl Node {
         let auth = Arc::new(Auth::new(Arc::clone(&engine), tokens(config)?));
         let rate = match reach {
             Reach::Loopback => None,
-            Reach::Network => NonZeroU32::new(config.limits.statements_per_second).map(RateLimit::new).map(Arc::new),
+            Reach::Network => NonZeroU32::new(config.limits.statements_per_second)
+                .map(RateLimit::new)
+                .map(Arc::new),
         };
         let metrics = Arc::new(Metrics::new());
         let lifecycle = Lifecycle::default();
         let tidying = tokio::spawn(tidy(Arc::clone(&auth), rate.clone(), Arc::clone(&metrics)));
         let parts = http::Parts {
-            executor: Executor::new(Arc::clone(&engine), limits(config), facts(config, started_at)),
+            executor: Executor::new(
+                Arc::clone(&engine),
+                limits(config),
+                facts(config, started_at),
+            ),
             engine: Arc::clone(&engine),
             auth,
             rate,
@@ -103,7 +125,13 @@ impl Node {
         };
         let router = http::router(parts, config, extra);
         let server = Server::start(listener, router, &config.server, lifecycle, metrics);
-        Ok(Self { address, first_password, engine, server, tidying })
+        Ok(Self {
+            address,
+            first_password,
+            engine,
+            server,
+            tidying,
+        })
     }
 
     /// Where the server listens.
@@ -156,13 +184,21 @@ fn make_folder(path: &Path) -> Result<(), Error> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|source| Error::DataFolder { path: path.to_owned(), source })
+    builder.create(path).map_err(|source| Error::DataFolder {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Makes root if there is nobody yet. A password that is made here is in its file before the account exists, so that a
 /// crash between the two leaves no account that nobody can use.
 async fn first_start(engine: &Engine, config: &Config) -> Result<Option<FirstPassword>, Error> {
-    if !engine.users().page(None, 1).map_err(Error::Engine)?.is_empty() {
+    if !engine
+        .users()
+        .page(None, 1)
+        .map_err(Error::Engine)?
+        .is_empty()
+    {
         return Ok(None);
     }
     let (password, first) = match &config.root.password {
@@ -172,7 +208,11 @@ async fn first_start(engine: &Engine, config: &Config) -> Result<Option<FirstPas
             (password.clone(), Some(FirstPassword { password, path }))
         }
     };
-    match engine.users().first_start(Some(password), Timestamp::now()).await {
+    match engine
+        .users()
+        .first_start(Some(password), Timestamp::now())
+        .await
+    {
         Ok(_) => Ok(first),
         Err(error @ kalam_engine::Error::WeakPassword { .. }) => Err(Error::RootPassword(error)),
         Err(error) => Err(Error::Engine(error)),
@@ -184,7 +224,11 @@ fn tokens(config: &Config) -> Result<Tokens, Error> {
         Some(secret) => Secret::expose(secret).as_bytes().to_vec(),
         None => secrets::jwt_secret(&config.data.dir)?,
     };
-    Ok(Tokens::new(&secret, config.jwt.access_seconds, config.jwt.refresh_seconds))
+    Ok(Tokens::new(
+        &secret,
+        config.jwt.access_seconds,
+        config.jwt.refresh_seconds,
+    ))
 }
 
 fn limits(config: &Config) -> Limits {
@@ -205,7 +249,12 @@ fn facts(config: &Config, started_at: Timestamp) -> ServerFacts {
         name: entry.path.to_owned(),
         value: entry.value.unwrap_or_default(),
         description: entry.description,
-        category: if entry.section.is_empty() { "general" } else { entry.section }.to_owned(),
+        category: if entry.section.is_empty() {
+            "general"
+        } else {
+            entry.section
+        }
+        .to_owned(),
         origin: entry.origin.to_string(),
     };
     ServerFacts {

@@ -61,9 +61,13 @@ fn write_private(path: &Path, text: &str) -> Result<(), Error> {
         file.write_all(b"\n")?;
         file.sync_all()?;
         std::fs::rename(&beside, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     };
-    write().map_err(|source| Error::SecretFile { path: path.to_owned(), source })
+    write().map_err(|source| Error::SecretFile {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -84,7 +88,10 @@ mod tests {
         assert_eq!(jwt_secret(folder.path()).unwrap(), first);
         assert_eq!(mode(&folder.path().join(JWT_SECRET)), 0o600);
         std::fs::write(folder.path().join(JWT_SECRET), "short\n").unwrap();
-        assert!(matches!(jwt_secret(folder.path()), Err(Error::SecretTooShort { .. })));
+        assert!(matches!(
+            jwt_secret(folder.path()),
+            Err(Error::SecretTooShort { .. })
+        ));
 
         let (password, path) = draw_root_password(folder.path()).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap().trim(), password);

@@ -21,7 +21,10 @@ impl Client {
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let mut client = Self { sender, token: String::new() };
+        let mut client = Self {
+            sender,
+            token: String::new(),
+        };
         let (status, _) = client.send("GET", "/health", Bytes::new()).await?;
         if status != StatusCode::OK {
             return Err(format!("/health answers {status}").into());
@@ -32,10 +35,15 @@ impl Client {
     /// Connects and signs in as root.
     pub async fn sign_in(port: u16) -> Result<Self, Failure> {
         let mut client = Self::connect(port).await?;
-        let body = serde_json::json!({"user": "root", "password": crate::process::PASSWORD}).to_string();
-        let (_, answer) = client.send("POST", "/v1/api/auth/login", body.into()).await?;
+        let body =
+            serde_json::json!({"user": "root", "password": crate::process::PASSWORD}).to_string();
+        let (_, answer) = client
+            .send("POST", "/v1/api/auth/login", body.into())
+            .await?;
         let answer: Json = serde_json::from_slice(&answer)?;
-        let token = answer["access_token"].as_str().ok_or_else(|| format!("login failed: {answer}"))?;
+        let token = answer["access_token"]
+            .as_str()
+            .ok_or_else(|| format!("login failed: {answer}"))?;
         client.token = format!("Bearer {token}");
         Ok(client)
     }
@@ -47,7 +55,12 @@ impl Client {
         Ok(client)
     }
 
-    pub async fn send(&mut self, method: &str, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Failure> {
+    pub async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Failure> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -80,5 +93,7 @@ impl Client {
 
 /// The body of a statement with parameters.
 pub fn body(sql: &str, params: Json) -> Bytes {
-    serde_json::json!({"sql": sql, "params": params}).to_string().into()
+    serde_json::json!({"sql": sql, "params": params})
+        .to_string()
+        .into()
 }

@@ -16,17 +16,21 @@ use crate::Failure;
 pub const MODE: &str = "floor-server";
 
 /// The answer of an INSERT, as the real server writes it.
-const ANSWER: &str =
-    r#"{"status":"success","results":[{"row_count":1,"message":"Inserted 1 row(s)","as_user":"root","truncated":false}],"took":0.100}"#;
+const ANSWER: &str = r#"{"status":"success","results":[{"row_count":1,"message":"Inserted 1 row(s)","as_user":"root","truncated":false}],"took":0.100}"#;
 
 /// Answers every POST to the SQL path with the same bytes, reading the whole body and nothing else.
 pub async fn serve(port: u16) -> Result<(), Failure> {
     let answer = |_body: Bytes| async { ([(CONTENT_TYPE, "application/json")], ANSWER) };
-    let router = Router::new().route("/v1/api/sql", post(answer)).route("/health", get(|| async { "{}" }));
+    let router = Router::new()
+        .route("/v1/api/sql", post(answer))
+        .route("/health", get(|| async { "{}" }));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-    axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| {
-        let _ = stream.set_nodelay(true);
-    }), router)
+    axum::serve(
+        axum::serve::ListenerExt::tap_io(listener, |stream| {
+            let _ = stream.set_nodelay(true);
+        }),
+        router,
+    )
     .await?;
     Ok(())
 }

@@ -24,7 +24,13 @@ impl ServerProcess {
         let port = free_port()?;
         let begun = Instant::now();
         let child = Command::new(server)
-            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--data-dir"])
+            .args([
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "--data-dir",
+            ])
             .arg(folder)
             .env("KALAMDB_ROOT_PASSWORD", PASSWORD)
             .env("KALAMDB_DURABILITY", durability)
@@ -32,7 +38,11 @@ impl ServerProcess {
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()?;
-        let mut process = Self { child, port, start_time: Duration::ZERO };
+        let mut process = Self {
+            child,
+            port,
+            start_time: Duration::ZERO,
+        };
         process.wait_until_it_answers(begun).await?;
         process.start_time = begun.elapsed();
         Ok(process)
@@ -79,7 +89,12 @@ impl Drop for ServerProcess {
 /// CPU time of a process from `/proc/<pid>/schedstat` of its threads, in nanoseconds resolution.
 pub fn cpu_of(pid: u32) -> Result<Duration, Failure> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit_once(')').ok_or("malformed stat")?.1.split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .ok_or("malformed stat")?
+        .1
+        .split_whitespace()
+        .collect();
     // Fields 14 and 15 of proc(5), counted after the name: ticks of 10 ms.
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
     Ok(Duration::from_millis(ticks * 10))
@@ -87,5 +102,7 @@ pub fn cpu_of(pid: u32) -> Result<Duration, Failure> {
 
 /// A port that nothing listens on at the moment.
 pub fn free_port() -> Result<u16, Failure> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
 }

@@ -25,7 +25,11 @@ pub struct Plan {
 
 impl Plan {
     fn wants(&self, name: &str) -> bool {
-        self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+        self.wanted.is_empty()
+            || self
+                .wanted
+                .iter()
+                .any(|wanted| wanted.eq_ignore_ascii_case(name))
     }
 }
 
@@ -34,14 +38,22 @@ type MakeBody = Arc<dyn Fn(u64) -> Bytes + Send + Sync>;
 
 /// Rows of the tables that R1 reads.
 const READ_ROWS: u64 = 1_000_000;
-const INSERT: &str = "INSERT INTO bench.messages (id, conversation_id, author, body) VALUES ($1, $2, $3, $4)";
-const TEXT: &str = "See you at noon then, and bring the notes of yesterday's meeting with you \u{1f44d}";
+const INSERT: &str =
+    "INSERT INTO bench.messages (id, conversation_id, author, body) VALUES ($1, $2, $3, $4)";
+const TEXT: &str =
+    "See you at noon then, and bring the notes of yesterday's meeting with you \u{1f44d}";
 
 /// Runs the wanted scenarios and prints a line for each.
 pub async fn run(plan: Plan) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let load = std::fs::read_to_string("/proc/loadavg")?;
-    println!("load average {}", load.split_whitespace().take(3).collect::<Vec<_>>().join(" "));
+    println!(
+        "load average {}",
+        load.split_whitespace()
+            .take(3)
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
     let (median, p99) = floor::fdatasync(folder.path(), Duration::from_secs(2))?;
     println!("fdatasync    p50 {median:?}  p99 {p99:?}");
     bare_endpoint(&plan).await?;
@@ -73,7 +85,8 @@ async fn bare_endpoint(plan: &Plan) -> Result<(), Failure> {
     };
     for clients in [1, 32] {
         let make: MakeBody = Arc::new(|n| body(INSERT, message(n)));
-        let measured = closed_loop(port, &first, clients, plan.duration, make, &|| cpu_of(pid)).await;
+        let measured =
+            closed_loop(port, &first, clients, plan.duration, make, &|| cpu_of(pid)).await;
         measured?.print(&format!("floor axum {clients}"));
     }
     child.kill()?;
@@ -92,7 +105,11 @@ async fn start_and_idle(plan: &Plan) -> Result<(), Failure> {
             let before = server.cpu()?;
             tokio::time::sleep(plan.duration).await;
             let busy = (server.cpu()? - before).as_secs_f64() / plan.duration.as_secs_f64();
-            println!("I2 idle      RSS {:.1} MiB  CPU {:.2} %", server.memory_mib()?, busy * 100.0);
+            println!(
+                "I2 idle      RSS {:.1} MiB  CPU {:.2} %",
+                server.memory_mib()?,
+                busy * 100.0
+            );
         }
     }
     Ok(())
@@ -110,17 +127,28 @@ async fn relaxed(plan: &Plan) -> Result<(), Failure> {
     let cpu = || server.cpu();
     if plan.wants("W1") {
         let make: MakeBody = Arc::new(|n| body(INSERT, message(n)));
-        closed_loop(server.port, &root, 32, plan.duration, make, &cpu).await?.print("W1 insert 32");
-        println!("             RSS {:.1} MiB after W1, DataFusion untouched", server.memory_mib()?);
+        closed_loop(server.port, &root, 32, plan.duration, make, &cpu)
+            .await?
+            .print("W1 insert 32");
+        println!(
+            "             RSS {:.1} MiB after W1, DataFusion untouched",
+            server.memory_mib()?
+        );
     }
     if plan.wants("R1") {
         let begun = Instant::now();
         load_rows(&mut root, "bench.big", READ_ROWS).await?;
-        println!("R1 load      {:.0} rows/s in requests of 1,000", READ_ROWS as f64 / begun.elapsed().as_secs_f64());
+        println!(
+            "R1 load      {:.0} rows/s in requests of 1,000",
+            READ_ROWS as f64 / begun.elapsed().as_secs_f64()
+        );
         for clients in [1, 32] {
             let make: MakeBody = Arc::new(|n| {
                 let id = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % READ_ROWS;
-                body("SELECT * FROM bench.big WHERE id = $1", json!([id.to_string()]))
+                body(
+                    "SELECT * FROM bench.big WHERE id = $1",
+                    json!([id.to_string()]),
+                )
             });
             closed_loop(server.port, &root, clients, plan.duration, make, &cpu)
                 .await?
@@ -141,14 +169,24 @@ async fn scans(plan: &Plan, server: &ServerProcess, root: &mut Client) -> Result
     for (name, rows, sql) in [
         ("R4 200 rows", 200, "SELECT * FROM bench.ten LIMIT 200"),
         ("R4 10000 rows", 10_000, "SELECT * FROM bench.ten"),
-        ("G1 group by", 10_000, "SELECT author, count(*), avg(length(body)) FROM bench.ten GROUP BY author"),
+        (
+            "G1 group by",
+            10_000,
+            "SELECT author, count(*), avg(length(body)) FROM bench.ten GROUP BY author",
+        ),
     ] {
         let make: MakeBody = Arc::new(move |_| body(sql, json!([])));
         let measured = closed_loop(server.port, root, 1, plan.duration, make, &cpu).await?;
         measured.print(name);
-        println!("             {:.0} rows/s", measured.per_second() * f64::from(rows));
+        println!(
+            "             {:.0} rows/s",
+            measured.per_second() * f64::from(rows)
+        );
     }
-    println!("             RSS {:.1} MiB after scans", server.memory_mib()?);
+    println!(
+        "             RSS {:.1} MiB after scans",
+        server.memory_mib()?
+    );
     Ok(())
 }
 
@@ -187,14 +225,31 @@ async fn create_tables(root: &mut Client) -> Result<(), Failure> {
 }
 
 fn message(n: u64) -> serde_json::Value {
-    json!([n.to_string(), (n % 100).to_string(), format!("author-{}", n % 50), TEXT])
+    json!([
+        n.to_string(),
+        (n % 100).to_string(),
+        format!("author-{}", n % 50),
+        TEXT
+    ])
 }
 
 async fn load_rows(root: &mut Client, table: &str, rows: u64) -> Result<(), Failure> {
     const BATCH: u64 = 1_000;
-    let places: Vec<String> =
-        (0..BATCH).map(|r| format!("(${}, ${}, ${}, ${})", r * 4 + 1, r * 4 + 2, r * 4 + 3, r * 4 + 4)).collect();
-    let sql = format!("INSERT INTO {table} (id, conversation_id, author, body) VALUES {}", places.join(", "));
+    let places: Vec<String> = (0..BATCH)
+        .map(|r| {
+            format!(
+                "(${}, ${}, ${}, ${})",
+                r * 4 + 1,
+                r * 4 + 2,
+                r * 4 + 3,
+                r * 4 + 4
+            )
+        })
+        .collect();
+    let sql = format!(
+        "INSERT INTO {table} (id, conversation_id, author, body) VALUES {}",
+        places.join(", ")
+    );
     for start in (0..rows).step_by(usize::try_from(BATCH)?) {
         let params: Vec<serde_json::Value> = (start..start + BATCH)
             .flat_map(|n| match message(n) {
@@ -266,5 +321,9 @@ async fn closed_loop(
     for task in tasks {
         histogram.add(task.await??)?;
     }
-    Ok(Measured { histogram, elapsed: begun.elapsed(), cpu: cpu()? - cpu_before })
+    Ok(Measured {
+        histogram,
+        elapsed: begun.elapsed(),
+        cpu: cpu()? - cpu_before,
+    })
 }

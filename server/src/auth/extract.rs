@@ -16,7 +16,13 @@ pub(crate) enum Authorization<'a> {
 /// Reads the `Authorization` header; none if there is none.
 pub(crate) fn authorization(headers: &HeaderMap) -> Option<Authorization<'_>> {
     let header = headers.get(AUTHORIZATION)?;
-    Some(header.to_str().ok().and_then(parse).unwrap_or(Authorization::Malformed))
+    Some(
+        header
+            .to_str()
+            .ok()
+            .and_then(parse)
+            .unwrap_or(Authorization::Malformed),
+    )
 }
 
 fn parse(header: &str) -> Option<Authorization<'_>> {
@@ -30,16 +36,24 @@ fn parse(header: &str) -> Option<Authorization<'_>> {
     }
     let text = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;
-    Some(Authorization::Basic { user: user.to_owned(), password: password.to_owned() })
+    Some(Authorization::Basic {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    })
 }
 
 /// The value of a cookie.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok()).find_map(|header| {
-        header.split(';').filter_map(|pair| pair.trim().split_once('=')).find_map(|(known, value)| {
-            (known == name && !value.is_empty()).then_some(value)
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .find_map(|header| {
+            header
+                .split(';')
+                .filter_map(|pair| pair.trim().split_once('='))
+                .find_map(|(known, value)| (known == name && !value.is_empty()).then_some(value))
         })
-    })
 }
 
 #[cfg(test)]
@@ -52,13 +66,32 @@ mod tests {
 
     #[test]
     fn both_schemes_are_read_and_others_are_malformed() {
-        let basic = Authorization::Basic { user: "al".to_owned(), password: "a:b ü".to_owned() };
+        let basic = Authorization::Basic {
+            user: "al".to_owned(),
+            password: "a:b ü".to_owned(),
+        };
         let header = format!("bAsIc {}", STANDARD.encode("al:a:b ü"));
         assert_eq!(authorization(&read(AUTHORIZATION, &header)), Some(basic));
-        assert_eq!(authorization(&read(AUTHORIZATION, "bearer x.y")), Some(Authorization::Bearer("x.y")));
+        assert_eq!(
+            authorization(&read(AUTHORIZATION, "bearer x.y")),
+            Some(Authorization::Bearer("x.y"))
+        );
         assert_eq!(authorization(&HeaderMap::new()), None);
-        for wrong in ["", "Bearer", "Bearer ", "Basic", "Basic !!!", "Basic YQ==", "Basic /w==", "Digest a=b"] {
-            assert_eq!(authorization(&read(AUTHORIZATION, wrong)), Some(Authorization::Malformed), "{wrong}");
+        for wrong in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic",
+            "Basic !!!",
+            "Basic YQ==",
+            "Basic /w==",
+            "Digest a=b",
+        ] {
+            assert_eq!(
+                authorization(&read(AUTHORIZATION, wrong)),
+                Some(Authorization::Malformed),
+                "{wrong}"
+            );
         }
     }
 

@@ -43,14 +43,19 @@ impl Claims {
 
     /// Which refresh of the session made it.
     pub(crate) fn generation(&self) -> Option<u32> {
-        self.jti.split_once('.').and_then(|(_, generation)| generation.parse().ok())
+        self.jti
+            .split_once('.')
+            .and_then(|(_, generation)| generation.parse().ok())
     }
 
     pub(crate) fn check_time(&self, now: Timestamp) -> Result<(), Failure> {
         if self.exp > now.unix_ms() / 1_000 {
             Ok(())
         } else {
-            Err(Failure::new(ErrorCode::TokenExpired, "the token has expired"))
+            Err(Failure::new(
+                ErrorCode::TokenExpired,
+                "the token has expired",
+            ))
         }
     }
 }
@@ -115,10 +120,11 @@ impl Tokens {
             exp: expires_at.unix_ms() / 1_000,
             jti: format!("{}.{}", family.id, family.generation),
         };
-        let token = encode(&Header::new(Algorithm::HS256), &claims, &self.signing).map_err(|error| {
-            tracing::error!(%error, "a token could not be signed");
-            Failure::new(ErrorCode::InternalError, "internal error")
-        })?;
+        let token =
+            encode(&Header::new(Algorithm::HS256), &claims, &self.signing).map_err(|error| {
+                tracing::error!(%error, "a token could not be signed");
+                Failure::new(ErrorCode::InternalError, "internal error")
+            })?;
         Ok(Issued { token, expires_at })
     }
 
@@ -127,9 +133,10 @@ impl Tokens {
         match decode::<Claims>(token, &self.verifying, &self.validation) {
             Ok(data) => Ok(data.claims),
             Err(error) => Err(match error.kind() {
-                ErrorKind::InvalidSignature => {
-                    Failure::new(ErrorCode::InvalidSignature, "the token was not signed by this server")
-                }
+                ErrorKind::InvalidSignature => Failure::new(
+                    ErrorCode::InvalidSignature,
+                    "the token was not signed by this server",
+                ),
                 _ => Failure::new(ErrorCode::InvalidCredentials, "the token is malformed"),
             }),
         }

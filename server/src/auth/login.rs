@@ -21,7 +21,12 @@ impl Auth {
         let user = self.user_of_password(name, password).await?;
         let now = Timestamp::now();
         let expires_at = self.tokens.refresh_expiry(now);
-        let family = self.engine.users().start_refresh(&user, expires_at).await.map_err(failure_of)?;
+        let family = self
+            .engine
+            .users()
+            .start_refresh(&user, expires_at)
+            .await
+            .map_err(failure_of)?;
         self.session(user, &family, now)
     }
 
@@ -29,12 +34,19 @@ impl Auth {
     pub(crate) async fn refresh(&self, token: &str) -> Result<Session, Failure> {
         let claims = self.claims(token)?;
         let (TokenKind::Refresh, Some(generation)) = (claims.kind, claims.generation()) else {
-            return Err(Failure::new(ErrorCode::InvalidCredentials, "this is not a refresh token"));
+            return Err(Failure::new(
+                ErrorCode::InvalidCredentials,
+                "this is not a refresh token",
+            ));
         };
         self.user_of(&claims)?;
         let now = Timestamp::now();
         let expires_at = self.tokens.refresh_expiry(now);
-        let rotated = self.engine.users().rotate_refresh(claims.family(), generation, now, expires_at).await;
+        let rotated = self
+            .engine
+            .users()
+            .rotate_refresh(claims.family(), generation, now, expires_at)
+            .await;
         let (user, family) = rotated.map_err(|error| {
             if matches!(error, kalam_engine::Error::InvalidRefreshToken) {
                 self.end(claims.family());
@@ -51,14 +63,27 @@ impl Auth {
     pub(crate) async fn logout(&self, token: &str) -> Result<(), Failure> {
         let claims = self.claims(token)?;
         self.user_of(&claims)?;
-        self.engine.users().revoke_refresh(claims.family()).await.map_err(failure_of)?;
+        self.engine
+            .users()
+            .revoke_refresh(claims.family())
+            .await
+            .map_err(failure_of)?;
         self.end(claims.family());
         Ok(())
     }
 
-    fn session(&self, user: Arc<UserRecord>, family: &RefreshFamily, now: Timestamp) -> Result<Session, Failure> {
+    fn session(
+        &self,
+        user: Arc<UserRecord>,
+        family: &RefreshFamily,
+        now: Timestamp,
+    ) -> Result<Session, Failure> {
         let access = self.tokens.issue(TokenKind::Access, &user, family, now)?;
         let refresh = self.tokens.issue(TokenKind::Refresh, &user, family, now)?;
-        Ok(Session { user, access, refresh })
+        Ok(Session {
+            user,
+            access,
+            refresh,
+        })
     }
 }

@@ -17,15 +17,24 @@ pub(crate) struct RateLimit {
 
 impl RateLimit {
     pub(crate) fn new(per_second: NonZeroU32) -> Self {
-        Self { limiter: RateLimiter::keyed(Quota::per_second(per_second)), clock: DefaultClock::default(), per_second }
+        Self {
+            limiter: RateLimiter::keyed(Quota::per_second(per_second)),
+            clock: DefaultClock::default(),
+            per_second,
+        }
     }
 
     /// Counts `statements` of `user`, all or none of them.
     pub(crate) fn check(&self, user: &UserId, statements: u32) -> Result<(), Failure> {
-        let Some(statements) = NonZeroU32::new(statements) else { return Ok(()) };
+        let Some(statements) = NonZeroU32::new(statements) else {
+            return Ok(());
+        };
         let wait = match self.limiter.check_key_n(user, statements) {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(until)) => until.wait_time_from(self.clock.now()).as_secs().saturating_add(1),
+            Ok(Err(until)) => until
+                .wait_time_from(self.clock.now())
+                .as_secs()
+                .saturating_add(1),
             Err(_) => 1,
         };
         let message = format!("more than {} statements a second", self.per_second);
@@ -49,7 +58,10 @@ mod tests {
         assert!(limit.check(&alice, 0).is_ok());
         assert!(limit.check(&alice, 3).is_ok());
         let refused = limit.check(&alice, 1).unwrap_err();
-        assert_eq!((refused.error.code, refused.retry_after_s), (ErrorCode::RateLimitExceeded, Some(1)));
+        assert_eq!(
+            (refused.error.code, refused.retry_after_s),
+            (ErrorCode::RateLimitExceeded, Some(1))
+        );
         assert!(limit.check(&bob, 1).is_ok());
         assert!(limit.check(&bob, 4).is_err());
         limit.tidy();

@@ -48,16 +48,24 @@ impl Config {
         };
         config
             .set_each(Origin::Environment, |path| environment(&variable(path)))
-            .map_err(|(path, reason)| ConfigError::Value { name: variable(path), reason })?;
+            .map_err(|(path, reason)| ConfigError::Value {
+                name: variable(path),
+                reason,
+            })?;
         config.override_with(overrides);
         config.check()?;
         Ok(config)
     }
 
     fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let syntax = |source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) };
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let syntax = |source| ConfigError::Syntax {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
         let mut config: Self = toml::from_str(&text).map_err(syntax)?;
         let table: toml::Table = toml::from_str(&text).map_err(syntax)?;
         for entry in config.entries() {
@@ -91,7 +99,13 @@ impl Config {
     /// Variables that look like settings but are none: a misspelt one is worth a line in the log. They are no error,
     /// because container platforms make variables of their own from the name of a service.
     pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
-        let known: Vec<String> = Self::default().entries().iter().map(super::Entry::variable).collect();
-        names.filter(|name| name.starts_with("KALAMDB_") && !known.contains(name)).collect()
+        let known: Vec<String> = Self::default()
+            .entries()
+            .iter()
+            .map(super::Entry::variable)
+            .collect();
+        names
+            .filter(|name| name.starts_with("KALAMDB_") && !known.contains(name))
+            .collect()
     }
 }

@@ -30,14 +30,25 @@ pub fn reference() -> String {
 
 fn append_section(section: &str, description: &str, entries: &[Entry], page: &mut String) {
     page.push('\n');
-    let heading = if section.is_empty() { "Top level".to_owned() } else { format!("`[{section}]`") };
+    let heading = if section.is_empty() {
+        "Top level".to_owned()
+    } else {
+        format!("`[{section}]`")
+    };
     let _ = write!(page, "## {heading}\n\n");
     if !description.is_empty() {
-        let _ = write!(page, "{}\n\n", description.split_whitespace().collect::<Vec<_>>().join(" "));
+        let _ = write!(
+            page,
+            "{}\n\n",
+            description.split_whitespace().collect::<Vec<_>>().join(" ")
+        );
     }
     page.push_str("| Setting | Environment | Default | Meaning |\n|---|---|---|---|\n");
     for entry in entries.iter().filter(|entry| entry.section == section) {
-        let default = entry.default.as_deref().map_or_else(|| "none".to_owned(), |value| format!("`{value}`"));
+        let default = entry
+            .default
+            .as_deref()
+            .map_or_else(|| "none".to_owned(), |value| format!("`{value}`"));
         let _ = writeln!(
             page,
             "| `{}` | `{}` | {default} | {} |",

@@ -210,20 +210,34 @@ pub struct Origins(Vec<String>);
 impl Origins {
     pub fn new(origins: Vec<String>) -> Result<Self, String> {
         for origin in &origins {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            let host = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
             let sound = host.is_some_and(|host| {
-                !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && !"/*?#@".contains(c))
+                !host.is_empty()
+                    && host
+                        .chars()
+                        .all(|c| c.is_ascii_graphic() && !"/*?#@".contains(c))
             });
             if !sound {
-                return Err(format!("`{origin}` is not an origin such as `https://app.example.com`"));
+                return Err(format!(
+                    "`{origin}` is not an origin such as `https://app.example.com`"
+                ));
             }
         }
-        Ok(Self(origins.into_iter().map(|origin| origin.to_ascii_lowercase()).collect()))
+        Ok(Self(
+            origins
+                .into_iter()
+                .map(|origin| origin.to_ascii_lowercase())
+                .collect(),
+        ))
     }
 
     #[must_use]
     pub fn contains(&self, origin: &str) -> bool {
-        self.0.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+        self.0
+            .iter()
+            .any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 }
 
@@ -238,11 +252,21 @@ impl TryFrom<Vec<String>> for Origins {
 impl Setting for Origins {
     /// Separated by commas.
     fn from_text(text: &str) -> Result<Self, String> {
-        let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        let origins = text
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty());
         Self::new(origins.map(str::to_owned).collect())
     }
 
     fn to_toml(&self) -> Option<String> {
-        Some(format!("[{}]", self.0.iter().map(|origin| quoted(origin)).collect::<Vec<_>>().join(", ")))
+        Some(format!(
+            "[{}]",
+            self.0
+                .iter()
+                .map(|origin| quoted(origin))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))
     }
 }

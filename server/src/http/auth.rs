@@ -42,7 +42,11 @@ pub(crate) struct AuthState {
 ))]
 pub(crate) async fn login(State(state): State<AuthState>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let session = match state.bodies.json::<LoginRequest>(&parts.headers, body).await {
+    let session = match state
+        .bodies
+        .json::<LoginRequest>(&parts.headers, body)
+        .await
+    {
         Ok(LoginRequest { user, password }) => state.auth.login(&user, &password).await,
         Err(failure) => Err(failure),
     };
@@ -93,7 +97,10 @@ pub(crate) async fn logout(State(state): State<AuthState>, headers: HeaderMap) -
 pub(crate) async fn me(State(state): State<AuthState>, headers: HeaderMap) -> Response {
     match token(&headers, &[ACCESS_COOKIE]).and_then(|token| state.auth.user_of_token(token)) {
         Ok(user) => {
-            let body = MeResponse { user: user_info(&user), admin_ui_access: user.role.is_admin() };
+            let body = MeResponse {
+                user: user_info(&user),
+                admin_ui_access: user.role.is_admin(),
+            };
             json(StatusCode::OK, &body)
         }
         Err(failure) => failure.answer_auth(),
@@ -103,30 +110,49 @@ pub(crate) async fn me(State(state): State<AuthState>, headers: HeaderMap) -> Re
 /// Whether the server waits for a first password: never, `root` has one from the first start on.
 #[utoipa::path(get, path = "/v1/api/auth/status", tag = "auth", responses((status = 200, body = openapi::AuthStatus)))]
 pub(crate) async fn status() -> Response {
-    json(StatusCode::OK, &object!({"needs_setup": false, "message": "the server is set up: log in"}))
+    json(
+        StatusCode::OK,
+        &object!({"needs_setup": false, "message": "the server is set up: log in"}),
+    )
 }
 
 /// For clients that ask a new server for its first password.
 #[utoipa::path(post, path = "/v1/api/auth/setup", tag = "auth", responses((status = 409, body = openapi::AuthError)))]
 pub(crate) async fn setup() -> Response {
-    Failure::new(ErrorCode::AlreadyExists, "the server is already configured: log in as root")
-        .with_word("already_configured")
-        .answer_auth()
+    Failure::new(
+        ErrorCode::AlreadyExists,
+        "the server is already configured: log in as root",
+    )
+    .with_word("already_configured")
+    .answer_auth()
 }
 
 /// The token of a request: the Bearer one, else the first of these cookies that is there.
 fn token<'a>(headers: &'a HeaderMap, cookies: &[&str]) -> Result<&'a str, Failure> {
     match authorization(headers) {
         Some(Authorization::Bearer(token)) => Ok(token),
-        Some(_) => Err(Failure::new(ErrorCode::InvalidCredentials, "send the token as `Authorization: Bearer <token>`")),
-        None => cookies.iter().find_map(|name| cookie(headers, name)).ok_or_else(|| {
-            Failure::new(ErrorCode::MissingAuthorization, "missing token: send it as Bearer or as a cookie")
-        }),
+        Some(_) => Err(Failure::new(
+            ErrorCode::InvalidCredentials,
+            "send the token as `Authorization: Bearer <token>`",
+        )),
+        None => cookies
+            .iter()
+            .find_map(|name| cookie(headers, name))
+            .ok_or_else(|| {
+                Failure::new(
+                    ErrorCode::MissingAuthorization,
+                    "missing token: send it as Bearer or as a cookie",
+                )
+            }),
     }
 }
 
 fn answer_session(state: &AuthState, session: Result<Session, Failure>) -> Response {
-    let Session { user, access, refresh } = match session {
+    let Session {
+        user,
+        access,
+        refresh,
+    } = match session {
         Ok(session) => session,
         Err(failure) => return failure.answer_auth(),
     };
@@ -140,7 +166,13 @@ fn answer_session(state: &AuthState, session: Result<Session, Failure>) -> Respo
     };
     let mut response = json(StatusCode::OK, &body);
     for (name, issued) in [(ACCESS_COOKIE, &access), (REFRESH_COOKIE, &refresh)] {
-        set_cookie(&mut response, name, &issued.token, seconds_left(issued), state.reach);
+        set_cookie(
+            &mut response,
+            name,
+            &issued.token,
+            seconds_left(issued),
+            state.reach,
+        );
     }
     response
 }
@@ -157,11 +189,17 @@ fn user_info(user: &UserRecord) -> UserInfo {
 }
 
 fn rfc3339(time: Timestamp) -> String {
-    DateTime::<Utc>::from_timestamp_micros(time.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    DateTime::<Utc>::from_timestamp_micros(time.0)
+        .unwrap_or_default()
+        .to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 fn seconds_left(issued: &Issued) -> u64 {
-    issued.expires_at.unix_ms().saturating_sub(Timestamp::now().unix_ms()) / 1_000
+    issued
+        .expires_at
+        .unix_ms()
+        .saturating_sub(Timestamp::now().unix_ms())
+        / 1_000
 }
 
 fn set_cookie(response: &mut Response, name: &str, value: &str, max_age_s: u64, reach: Reach) {
@@ -169,7 +207,9 @@ fn set_cookie(response: &mut Response, name: &str, value: &str, max_age_s: u64, 
         Reach::Loopback => "",
         Reach::Network => "; Secure",
     };
-    let cookie = format!("{name}={value}; Path=/v1/api/auth; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}");
+    let cookie = format!(
+        "{name}={value}; Path=/v1/api/auth; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}"
+    );
     let cookie = HeaderValue::try_from(cookie).expect("a token is base64 and dots");
     response.headers_mut().append(SET_COOKIE, cookie);
 }

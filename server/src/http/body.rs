@@ -25,11 +25,19 @@ pub(crate) struct BodyLimits {
 
 impl BodyLimits {
     /// Reads a JSON body. Fields that are not known are let pass.
-    pub(crate) async fn json<T: DeserializeOwned>(self, headers: &HeaderMap, body: Body) -> Result<T, Failure> {
+    pub(crate) async fn json<T: DeserializeOwned>(
+        self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<T, Failure> {
         check_content_type(headers)?;
         let bytes = self.read(headers, body).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::new(ErrorCode::InvalidInput, format!("invalid request body: {error}")))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::new(
+                ErrorCode::InvalidInput,
+                format!("invalid request body: {error}"),
+            )
+        })
     }
 
     /// Reads the whole body.
@@ -38,21 +46,30 @@ impl BodyLimits {
             Ok(result) => result,
             Err(_) => Err(Failure::new(
                 ErrorCode::InvalidInput,
-                format!("the request body did not arrive within {} ms", self.timeout.as_millis()),
+                format!(
+                    "the request body did not arrive within {} ms",
+                    self.timeout.as_millis()
+                ),
             )),
         }
     }
 
     async fn collect(self, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Failure> {
-        let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let announced = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|bytes| bytes > self.bytes_max) {
             return Err(self.too_large(body, 0).await);
         }
-        let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+        let Some(first) = next_data(&mut body).await? else {
+            return Ok(Bytes::new());
+        };
         if first.len() > self.bytes_max {
             return Err(self.too_large(body, first.len()).await);
         }
-        let Some(second) = next_data(&mut body).await? else { return Ok(first) };
+        let Some(second) = next_data(&mut body).await? else {
+            return Ok(first);
+        };
         let mut whole = BytesMut::with_capacity(announced.unwrap_or(first.len() + second.len()));
         whole.extend_from_slice(&first);
         let mut next = Some(second);
@@ -83,8 +100,12 @@ impl BodyLimits {
 
 async fn next_data(body: &mut Body) -> Result<Option<Bytes>, Failure> {
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|_| Failure::new(ErrorCode::InvalidInput, "the request body ended before its announced end"))?;
+        let frame = frame.map_err(|_| {
+            Failure::new(
+                ErrorCode::InvalidInput,
+                "the request body ended before its announced end",
+            )
+        })?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
@@ -95,11 +116,22 @@ async fn next_data(body: &mut Body) -> Result<Option<Bytes>, Failure> {
 /// Bodies are JSON whatever simple clients call them (`curl -d` says `application/x-www-form-urlencoded`); what is
 /// certainly something else is refused with a message that says so.
 fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
-    const LENIENT: [&str; 4] =
-        ["application/json", "text/json", "text/plain", "application/x-www-form-urlencoded"];
-    let Some(header) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    const LENIENT: [&str; 4] = [
+        "application/json",
+        "text/json",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+    ];
+    let Some(header) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
     let whole = header.to_str().unwrap_or("not text");
-    let essence = whole.split(';').next().unwrap_or(whole).trim().to_ascii_lowercase();
+    let essence = whole
+        .split(';')
+        .next()
+        .unwrap_or(whole)
+        .trim()
+        .to_ascii_lowercase();
     if essence.is_empty() || LENIENT.contains(&essence.as_str()) || essence.ends_with("+json") {
         return Ok(());
     }

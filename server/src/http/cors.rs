@@ -15,7 +15,9 @@ const PREFLIGHT_SECONDS: u64 = 600;
 
 pub(crate) fn layer(origins: Origins, reach: Reach) -> CorsLayer {
     let allowed = move |origin: &HeaderValue, _: &request::Parts| {
-        origin.to_str().is_ok_and(|origin| is_allowed(origin, &origins, reach))
+        origin
+            .to_str()
+            .is_ok_and(|origin| is_allowed(origin, &origins, reach))
     };
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
@@ -31,7 +33,10 @@ fn is_allowed(origin: &str, origins: &Origins, reach: Reach) -> bool {
 }
 
 fn is_loopback_page(origin: &str) -> bool {
-    let Some(authority) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
+    let Some(authority) = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"))
+    else {
         return false;
     };
     let host = match authority.rsplit_once(':') {
@@ -51,15 +56,30 @@ mod tests {
         let check = |origin: &str, reach| is_allowed(origin, &origins, reach);
         for reach in [Reach::Loopback, Reach::Network] {
             assert!(check("https://app.example.com", reach));
-            for other in ["http://app.example.com", "https://app.example.com.evil.org", "null", "*", ""] {
+            for other in [
+                "http://app.example.com",
+                "https://app.example.com.evil.org",
+                "null",
+                "*",
+                "",
+            ] {
                 assert!(!check(other, reach), "{other}");
             }
         }
-        for page in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:80"] {
+        for page in [
+            "http://localhost:5173",
+            "https://127.0.0.1",
+            "http://[::1]:80",
+        ] {
             assert!(check(page, Reach::Loopback), "{page}");
             assert!(!check(page, Reach::Network), "{page}");
         }
-        for page in ["http://localhost.evil.org", "http://evil.org:80", "http://127.0.0.1.evil.org", "ftp://localhost"] {
+        for page in [
+            "http://localhost.evil.org",
+            "http://evil.org:80",
+            "http://127.0.0.1.evil.org",
+            "ftp://localhost",
+        ] {
             assert!(!check(page, Reach::Loopback), "{page}");
         }
     }

@@ -48,12 +48,18 @@ pub(crate) struct Edge {
 impl Edge {
     pub(crate) fn new(metrics: Arc<Metrics>, lifecycle: Lifecycle) -> Self {
         let run = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
-        Self { metrics, lifecycle, run, next: AtomicU64::new(0) }
+        Self {
+            metrics,
+            lifecycle,
+            run,
+            next: AtomicU64::new(0),
+        }
     }
 
     fn request_id(&self, headers: &HeaderMap) -> RequestId {
         let usable = |value: &&HeaderValue| {
-            (1..=REQUEST_ID_BYTES_MAX).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+            (1..=REQUEST_ID_BYTES_MAX).contains(&value.len())
+                && value.as_bytes().iter().all(u8::is_ascii_graphic)
         };
         if let Some(value) = headers.get(REQUEST_ID).filter(usable) {
             return RequestId(value.clone());
@@ -65,7 +71,11 @@ impl Edge {
 }
 
 /// Takes a request through.
-pub(crate) async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn pass(
+    State(edge): State<Arc<Edge>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = edge.request_id(request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -73,14 +83,22 @@ pub(crate) async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, ne
     request.extensions_mut().insert(id.clone());
     let mut response = answer(&edge, &path, &id, request, next).await;
     if edge.lifecycle.is_stopping() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.headers_mut().insert(REQUEST_ID, id.0.clone());
     let status = response.status();
     let took = started.elapsed();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     edge.metrics.request(route, status.as_u16(), took);
-    tracing::debug!(request_id = id.as_str(), route, status = status.as_u16(), took_us = took.as_micros(), "request");
+    tracing::debug!(
+        request_id = id.as_str(),
+        route,
+        status = status.as_u16(),
+        took_us = took.as_micros(),
+        "request"
+    );
     response
 }
 
@@ -94,7 +112,11 @@ async fn answer(edge: &Edge, path: &str, id: &RequestId, request: Request, next:
         Err(_) => {
             edge.metrics.panicked();
             tracing::error!(request_id = id.as_str(), "a request panicked");
-            Failure::new(ErrorCode::InternalError, "internal error: the request id finds it in the log").answer_at(path)
+            Failure::new(
+                ErrorCode::InternalError,
+                "internal error: the request id finds it in the log",
+            )
+            .answer_at(path)
         }
     }
 }

@@ -19,7 +19,11 @@ pub(crate) struct Failure {
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self { error, word: None, retry_after_s: None }
+        Self {
+            error,
+            word: None,
+            retry_after_s: None,
+        }
     }
 }
 
@@ -40,7 +44,11 @@ impl Failure {
 
     /// In the form that the routes at `path` have.
     pub(crate) fn answer_at(self, path: &str) -> Response {
-        if path.starts_with("/v1/api/auth/") { self.answer_auth() } else { self.answer_sql(0.0) }
+        if path.starts_with("/v1/api/auth/") {
+            self.answer_auth()
+        } else {
+            self.answer_sql(0.0)
+        }
     }
 
     /// As `/v1/api/sql` answers.
@@ -57,7 +65,10 @@ impl Failure {
 
     /// As `/v1/api/auth/*` answer.
     pub(crate) fn answer_auth(self) -> Response {
-        let body = AuthError { error: self.word().to_owned(), message: self.error.message.clone() };
+        let body = AuthError {
+            error: self.word().to_owned(),
+            message: self.error.message.clone(),
+        };
         with_headers(json(self.status(), &body), self.retry_after_s)
     }
 
@@ -93,10 +104,14 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
 
 fn with_headers(mut response: Response, retry_after_s: Option<u64>) -> Response {
     if let Some(seconds) = retry_after_s {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if response.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
@@ -107,9 +122,14 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// [`json`], for a body of about `bytes`.
-pub(crate) fn json_with_capacity(status: StatusCode, body: &impl Serialize, bytes: usize) -> Response {
+pub(crate) fn json_with_capacity(
+    status: StatusCode,
+    body: &impl Serialize,
+    bytes: usize,
+) -> Response {
     let mut text = Vec::with_capacity(bytes);
-    serde_json::to_writer(&mut text, body).expect("the types of answers have string keys and memory does not fail");
+    serde_json::to_writer(&mut text, body)
+        .expect("the types of answers have string keys and memory does not fail");
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -39,7 +39,11 @@ pub(crate) async fn readyz(State(state): State<HealthState>) -> Response {
     } else {
         "storage_unavailable"
     };
-    let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if status == "ok" {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     json(code, &object!({"status": status}))
 }
 

@@ -37,7 +37,11 @@ pub(crate) async fn show(State(state): State<MetricsState>, headers: HeaderMap) 
         return failure.answer_sql(0.0);
     }
     let text = state.metrics.render(&state.engine);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
+        .into_response()
 }
 
 fn check(state: &MetricsState, headers: &HeaderMap) -> Result<(), Failure> {
@@ -45,12 +49,21 @@ fn check(state: &MetricsState, headers: &HeaderMap) -> Result<(), Failure> {
         return Ok(());
     }
     let Some(Authorization::Bearer(given)) = authorization(headers) else {
-        return Err(Failure::new(ErrorCode::MissingAuthorization, "metrics need a Bearer token"));
+        return Err(Failure::new(
+            ErrorCode::MissingAuthorization,
+            "metrics need a Bearer token",
+        ));
     };
-    let is_token = state.token.as_ref().is_some_and(|token| bool::from(token.as_bytes().ct_eq(given.as_bytes())));
+    let is_token = state
+        .token
+        .as_ref()
+        .is_some_and(|token| bool::from(token.as_bytes().ct_eq(given.as_bytes())));
     if is_token || state.auth.caller_of_token(given)?.role.is_admin() {
         Ok(())
     } else {
-        Err(Failure::new(ErrorCode::PermissionDenied, "permission denied: metrics are for admins"))
+        Err(Failure::new(
+            ErrorCode::PermissionDenied,
+            "permission denied: metrics are for admins",
+        ))
     }
 }

@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value as Json;
+use utoipa::ToSchema;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
-use utoipa::ToSchema;
 
 use super::error::json;
 
@@ -22,15 +22,26 @@ pub(crate) fn base() -> OpenApi {
     let info = InfoBuilder::new()
         .title("KalamDB")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("SQL over HTTP. Cells, error codes and limits: docs/reference."))
+        .description(Some(
+            "SQL over HTTP. Cells, error codes and limits: docs/reference.",
+        ))
         .build();
     let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("kalamdb_refresh")));
     let components = ComponentsBuilder::new()
-        .security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
-        .security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)))
+        .security_scheme(
+            "bearer",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        )
+        .security_scheme(
+            "basic",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)),
+        )
         .security_scheme("cookie", cookie)
         .build();
-    OpenApiBuilder::new().info(info).components(Some(components)).build()
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .build()
 }
 
 /// This description.

@@ -79,8 +79,14 @@ impl Server {
     pub(crate) async fn stop(self) {
         self.lifecycle.stop();
         self.connections.early.close();
-        if tokio::time::timeout(self.drain_timeout, self.connections.early.wait()).await.is_err() {
-            tracing::warn!(connections = self.connections.early.len(), "requests did not end in time and are dropped");
+        if tokio::time::timeout(self.drain_timeout, self.connections.early.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = self.connections.early.len(),
+                "requests did not end in time and are dropped"
+            );
         }
         self.accepting.abort();
         let _ = self.accepting.await;
@@ -116,7 +122,10 @@ struct Acceptor {
 impl Acceptor {
     async fn run(self) {
         loop {
-            let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
+            let permit = Arc::clone(&self.permits)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
             match self.listener.accept().await {
                 Ok((stream, peer)) => self.serve(stream, peer, permit),
                 Err(error) => {
@@ -136,7 +145,11 @@ impl Acceptor {
             metrics: Arc::clone(&self.metrics),
         };
         let late = self.lifecycle.is_stopping();
-        let tracker = if late { &self.connections.late } else { &self.connections.early };
+        let tracker = if late {
+            &self.connections.late
+        } else {
+            &self.connections.early
+        };
         tracker.spawn(async move {
             connection.metrics.connection_opened();
             connection.run(stream, peer, late).await;
@@ -160,7 +173,10 @@ impl Connection {
             request.extensions_mut().insert(Peer(peer));
             self.router.clone().oneshot(request)
         });
-        let mut connection = pin!(self.protocol.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(
+            self.protocol
+                .serve_connection(TokioIo::new(stream), service)
+        );
         let result = tokio::select! {
             result = connection.as_mut() => result,
             () = self.lifecycle.aborted() => return,
@@ -191,7 +207,8 @@ fn prepare(stream: &TcpStream) {
 fn bound_unread(stream: &TcpStream) {
     use std::os::fd::AsRawFd as _;
 
-    let size = libc::socklen_t::try_from(size_of::<libc::c_uint>()).expect("an integer has a few bytes");
+    let size =
+        libc::socklen_t::try_from(size_of::<libc::c_uint>()).expect("an integer has a few bytes");
     // SAFETY: the descriptor is open as long as `stream` is, and the pointer is to an integer of the given size.
     let result = unsafe {
         libc::setsockopt(

@@ -113,16 +113,32 @@ async fn run_streaming(
         Err(error) => {
             state.metrics.statement_failed(error.code);
             running.end();
-            Failure::from(ServerError { details: None, ..error }).answer_sql(milliseconds(running.took()))
+            Failure::from(ServerError {
+                details: None,
+                ..error
+            })
+            .answer_sql(milliseconds(running.took()))
         }
     }
 }
 
 fn answer(outcome: Outcome, took: Duration) -> Response {
-    let code = outcome.error.as_ref().map_or(StatusCode::OK, |error| status_of(error.code));
-    let rows: usize = outcome.results.iter().filter_map(|result| result.rows.as_ref()).map(|rows| rows.get().len()).sum();
+    let code = outcome
+        .error
+        .as_ref()
+        .map_or(StatusCode::OK, |error| status_of(error.code));
+    let rows: usize = outcome
+        .results
+        .iter()
+        .filter_map(|result| result.rows.as_ref())
+        .map(|rows| rows.get().len())
+        .sum();
     let envelope = SqlResponse {
-        status: if outcome.error.is_some() { Status::Error } else { Status::Success },
+        status: if outcome.error.is_some() {
+            Status::Error
+        } else {
+            Status::Success
+        },
         results: outcome.results,
         took: milliseconds(took),
         error: outcome.error,

@@ -37,7 +37,11 @@ impl Format {
 
 /// The stream format that the client asks for, if it asks for one: the first in its list.
 pub(crate) fn wanted(headers: &HeaderMap) -> Option<Format> {
-    let ranges = headers.get_all(ACCEPT).iter().filter_map(|header| header.to_str().ok()).flat_map(|list| list.split(','));
+    let ranges = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|list| list.split(','));
     for range in ranges {
         let essence = range.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case("application/json") {
@@ -71,16 +75,27 @@ pub(crate) async fn begin(mut rows: RowStream, format: Format) -> Result<Begun, 
         Some(batch) => {
             encoder.write(&batch?)?;
             let first = encoder.take();
-            Ok(Begun { format, first, rest: Some(Rest { encoder, rows }) })
+            Ok(Begun {
+                format,
+                first,
+                rest: Some(Rest { encoder, rows }),
+            })
         }
-        None => Ok(Begun { format, first: encoder.finish()?, rest: None }),
+        None => Ok(Begun {
+            format,
+            first: encoder.finish()?,
+            rest: None,
+        }),
     }
 }
 
 impl Begun {
     pub(crate) fn answer(self, metrics: Arc<Metrics>, running: RunningSql) -> Response {
         let headers = [
-            (CONTENT_TYPE, HeaderValue::from_static(self.format.content_type())),
+            (
+                CONTENT_TYPE,
+                HeaderValue::from_static(self.format.content_type()),
+            ),
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
         (headers, Body::from_stream(self.chunks(metrics, running))).into_response()
@@ -146,7 +161,10 @@ impl Ending {
     fn broken(mut self, error: ServerError) -> Step {
         self.running.end();
         self.metrics.stream_broke(error.code);
-        tracing::warn!(code = error.code.as_str(), "a streamed result ended with an error");
+        tracing::warn!(
+            code = error.code.as_str(),
+            "a streamed result ended with an error"
+        );
         (Err(error), (None, self))
     }
 }
@@ -160,7 +178,9 @@ enum Encoder {
 impl Encoder {
     fn new(format: Format, schema: &SchemaRef) -> Result<Self, ServerError> {
         Ok(match format {
-            Format::Arrow => Self::Arrow(Box::new(StreamWriter::try_new(Vec::new(), schema).map_err(internal)?)),
+            Format::Arrow => Self::Arrow(Box::new(
+                StreamWriter::try_new(Vec::new(), schema).map_err(internal)?,
+            )),
             Format::Ndjson => Self::Ndjson(Vec::new()),
         })
     }
@@ -190,7 +210,10 @@ impl Encoder {
 
 fn internal(error: arrow::error::ArrowError) -> ServerError {
     tracing::error!(%error, "a batch could not be written as Arrow IPC");
-    ServerError::new(ErrorCode::InternalError, "internal error: the result could not be encoded")
+    ServerError::new(
+        ErrorCode::InternalError,
+        "internal error: the result could not be encoded",
+    )
 }
 
 #[cfg(test)]

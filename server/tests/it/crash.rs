@@ -25,7 +25,11 @@ struct Ledger {
 }
 
 fn rounds() -> u64 {
-    if std::env::var_os("KALAMDB_LONG_TESTS").is_some() { KILLS_LONG } else { KILLS }
+    if std::env::var_os("KALAMDB_LONG_TESTS").is_some() {
+        KILLS_LONG
+    } else {
+        KILLS
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,7 +45,9 @@ async fn i12_acknowledged_writes_survive_kill_with_relaxed() {
 async fn kill_while_writing(durability: &str) {
     let mut server = ServerProcess::start(&[("KALAMDB_DURABILITY", durability)]).await;
     server.sql_ok("CREATE NAMESPACE app").await;
-    server.sql_ok("CREATE TABLE app.t (id BIGINT PRIMARY KEY, body TEXT) WITH (TYPE='SHARED')").await;
+    server
+        .sql_ok("CREATE TABLE app.t (id BIGINT PRIMARY KEY, body TEXT) WITH (TYPE='SHARED')")
+        .await;
     let mut ledgers: Vec<Ledger> = (0..WRITERS).map(|_| Ledger::default()).collect();
     let mut last_seq = 0;
     for round in 0..rounds() {
@@ -52,7 +58,11 @@ async fn kill_while_writing(durability: &str) {
     server.stop().await;
 }
 
-async fn write_until_killed(server: &mut ServerProcess, ledgers: Vec<Ledger>, round: u64) -> Vec<Ledger> {
+async fn write_until_killed(
+    server: &mut ServerProcess,
+    ledgers: Vec<Ledger>,
+    round: u64,
+) -> Vec<Ledger> {
     let (acknowledged, mut counts) = tokio::sync::watch::channel(0_u64);
     let acknowledged = Arc::new(acknowledged);
     let stopped = Arc::new(AtomicBool::new(false));
@@ -61,10 +71,15 @@ async fn write_until_killed(server: &mut ServerProcess, ledgers: Vec<Ledger>, ro
         .map(|(writer, ledger)| {
             let session = server.session();
             let (acknowledged, stopped) = (Arc::clone(&acknowledged), Arc::clone(&stopped));
-            tokio::spawn(async move { write(session, writer, ledger, round, &acknowledged, &stopped).await })
+            tokio::spawn(async move {
+                write(session, writer, ledger, round, &acknowledged, &stopped).await
+            })
         })
         .collect();
-    counts.wait_for(|count| *count >= WRITES_OF_A_ROUND).await.unwrap();
+    counts
+        .wait_for(|count| *count >= WRITES_OF_A_ROUND)
+        .await
+        .unwrap();
     server.kill();
     stopped.store(true, Ordering::Relaxed);
     let mut ledgers = Vec::new();
@@ -88,14 +103,22 @@ async fn write(
         let known = numbers.below(next.max(1));
         let id = writer * 1_000_000 + known;
         let (id, sql, body) = match numbers.below(4) {
-            0 if matches!(ledger.rows.get(&id), Some(Some(_))) => (id, "DELETE FROM app.t WHERE id = $1", None),
-            1 if matches!(ledger.rows.get(&id), Some(Some(_))) => {
-                (id, "UPDATE app.t SET body = $2 WHERE id = $1", Some(format!("updated in {round}: {}", numbers.next())))
+            0 if matches!(ledger.rows.get(&id), Some(Some(_))) => {
+                (id, "DELETE FROM app.t WHERE id = $1", None)
             }
+            1 if matches!(ledger.rows.get(&id), Some(Some(_))) => (
+                id,
+                "UPDATE app.t SET body = $2 WHERE id = $1",
+                Some(format!("updated in {round}: {}", numbers.next())),
+            ),
             _ => {
                 let id = writer * 1_000_000 + next;
                 next += 1;
-                (id, "INSERT INTO app.t (id, body) VALUES ($1, $2)", Some(format!("row {id}")))
+                (
+                    id,
+                    "INSERT INTO app.t (id, body) VALUES ($1, $2)",
+                    Some(format!("row {id}")),
+                )
             }
         };
         let params = match &body {
@@ -131,7 +154,10 @@ async fn check(server: &ServerProcess, ledgers: &mut [Ledger], last_seq: u64) ->
         if let Some((id, body)) = ledger.in_doubt.take() {
             let there = stored.get(&id);
             let before = ledger.rows.get(&id).and_then(Option::as_ref);
-            assert!(there == body.as_ref() || there == before, "row {id} is neither the old nor the new version");
+            assert!(
+                there == body.as_ref() || there == before,
+                "row {id} is neither the old nor the new version"
+            );
             ledger.rows.insert(id, there.cloned());
         }
         for (id, body) in &ledger.rows {
@@ -140,10 +166,19 @@ async fn check(server: &ServerProcess, ledgers: &mut [Ledger], last_seq: u64) ->
     }
     assert!(stored.is_empty(), "rows that nobody wrote: {stored:?}");
     // A row written now comes after everything that was acknowledged before the kill.
-    let written = server.sql_ok("INSERT INTO app.t (id, body) VALUES (-1, 'x') RETURNING _seq").await;
+    let written = server
+        .sql_ok("INSERT INTO app.t (id, body) VALUES (-1, 'x') RETURNING _seq")
+        .await;
     server.sql_ok("DELETE FROM app.t WHERE id = -1").await;
-    let next: u64 = written["results"][0]["rows"][0][0].as_str().unwrap().parse().unwrap();
-    assert!(next > highest && next > last_seq, "seq {next} after {highest} and {last_seq}");
+    let next: u64 = written["results"][0]["rows"][0][0]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(
+        next > highest && next > last_seq,
+        "seq {next} after {highest} and {last_seq}"
+    );
     next
 }
 
@@ -151,28 +186,47 @@ async fn check(server: &ServerProcess, ledgers: &mut [Ledger], last_seq: u64) ->
 async fn i12_a_failed_fdatasync_stops_writes_at_once() {
     let server = ServerProcess::start(&[("KALAMDB_DURABILITY", "sync")]).await;
     server.sql_ok("CREATE NAMESPACE app").await;
-    server.sql_ok("CREATE TABLE app.t (id BIGINT PRIMARY KEY)").await;
+    server
+        .sql_ok("CREATE TABLE app.t (id BIGINT PRIMARY KEY)")
+        .await;
     server.sql_ok("INSERT INTO app.t VALUES (1)").await;
     let mut strace = std::process::Command::new("strace")
-        .args(["-f", "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO", "-p"])
+        .args([
+            "-f",
+            "-e",
+            "trace=fdatasync,fsync",
+            "-e",
+            "inject=fdatasync,fsync:error=EIO",
+            "-p",
+        ])
         .arg(server.pid().to_string())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("strace is installed by make setup");
     let output = strace.stderr.take().unwrap();
-    tokio::task::spawn_blocking(move || wait_until_attached(output)).await.unwrap();
+    tokio::task::spawn_blocking(move || wait_until_attached(output))
+        .await
+        .unwrap();
     for id in 2..5 {
-        let answer = server.sql(&format!("INSERT INTO app.t VALUES ({id})")).await;
+        let answer = server
+            .sql(&format!("INSERT INTO app.t VALUES ({id})"))
+            .await;
         assert_eq!(answer["error"]["code"], "STORAGE_UNAVAILABLE", "{answer}");
     }
     strace.kill().unwrap();
     strace.wait().unwrap();
     let answer = server.sql("INSERT INTO app.t VALUES (9)").await;
-    assert_eq!(answer["error"]["code"], "STORAGE_UNAVAILABLE", "writes went on after a failed sync: {answer}");
+    assert_eq!(
+        answer["error"]["code"], "STORAGE_UNAVAILABLE",
+        "writes went on after a failed sync: {answer}"
+    );
     let read: Value = server.sql_ok("SELECT id FROM app.t WHERE id = 1").await;
     assert_eq!(read["results"][0]["row_count"], 1);
     let server = server.start_again().await;
-    assert_eq!(server.sql_ok("SELECT id FROM app.t WHERE id = 1").await["results"][0]["row_count"], 1);
+    assert_eq!(
+        server.sql_ok("SELECT id FROM app.t WHERE id = 1").await["results"][0]["row_count"],
+        1
+    );
     server.sql_ok("INSERT INTO app.t VALUES (9)").await;
     server.stop().await;
 }
@@ -182,7 +236,10 @@ fn wait_until_attached(output: impl std::io::Read + Send + 'static) {
     use std::io::{BufRead, BufReader};
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
     let attached = lines.find(|line| line.contains("attached") || line.contains("not permitted"));
-    assert!(attached.is_some_and(|line| line.contains("attached")), "strace could not attach");
+    assert!(
+        attached.is_some_and(|line| line.contains("attached")),
+        "strace could not attach"
+    );
     // Keep reading, so that strace never blocks on a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
 }

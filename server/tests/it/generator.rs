@@ -26,11 +26,39 @@ impl Numbers {
 }
 
 const WORDS: &[&str] = &[
-    "ok", "thanks", "see", "you", "tomorrow", "the", "meeting", "moved", "to", "noon", "naïve", "Straße", "it's",
-    "don't", "\"quoted\"", "100%", "_under_", "C:\\path", "https://example.com/?q=a&b=c#d", "привет", "你好", "世界",
+    "ok",
+    "thanks",
+    "see",
+    "you",
+    "tomorrow",
+    "the",
+    "meeting",
+    "moved",
+    "to",
+    "noon",
+    "naïve",
+    "Straße",
+    "it's",
+    "don't",
+    "\"quoted\"",
+    "100%",
+    "_under_",
+    "C:\\path",
+    "https://example.com/?q=a&b=c#d",
+    "привет",
+    "你好",
+    "世界",
 ];
 const EMOJI: &[&str] = &["👍", "😂", "❤️", "👩‍👩‍👧‍👦", "🇪🇺", "🏳️‍🌈", "🤷🏽‍♀️", "🎉"];
-const RIGHT_TO_LEFT: &[&str] = &["שלום", "مرحبا", "كيف", "الحال", "תודה", "\u{202b}mixed\u{202c}", "٤٢"];
+const RIGHT_TO_LEFT: &[&str] = &[
+    "שלום",
+    "مرحبا",
+    "كيف",
+    "الحال",
+    "תודה",
+    "\u{202b}mixed\u{202c}",
+    "٤٢",
+];
 const CODE: &[&str] = &[
     "fn main() {\n\tprintln!(\"{}\", 1 << 3);\n}\n",
     "SELECT * FROM t WHERE a = 'it''s'; -- $1\n",
@@ -74,5 +102,8 @@ fn json(numbers: &mut Numbers, wanted: usize) -> String {
         length += item.chars().count();
         items.push(item);
     }
-    format!("[{}]", items.join(",")).chars().take(4_000).collect()
+    format!("[{}]", items.join(","))
+        .chars()
+        .take(4_000)
+        .collect()
 }

@@ -36,7 +36,10 @@ impl TestNode {
 
     /// With settings by the names that they have in the environment.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Self::start_in(tempfile::tempdir().unwrap(), settings).await
     }
 
@@ -58,7 +61,13 @@ impl TestNode {
 
     /// Stops and starts again in the same folder.
     pub async fn restart(self) -> Self {
-        let Self { node, folder, settings, users, .. } = self;
+        let Self {
+            node,
+            folder,
+            settings,
+            users,
+            ..
+        } = self;
         node.stop().await;
         let again = Self::start_in(folder, settings).await;
         *again.users.lock().unwrap() = users.into_inner().unwrap();
@@ -92,11 +101,13 @@ impl TestNode {
 
     /// The answer of a statement in a namespace.
     pub async fn sql_in(&self, user: &str, namespace: &str, sql: &str) -> Value {
-        self.post_sql(user, &json!({"sql": sql, "namespace_id": namespace})).await
+        self.post_sql(user, &json!({"sql": sql, "namespace_id": namespace}))
+            .await
     }
 
     pub async fn sql_params(&self, user: &str, sql: &str, params: Value) -> Value {
-        self.post_sql(user, &json!({"sql": sql, "params": params})).await
+        self.post_sql(user, &json!({"sql": sql, "params": params}))
+            .await
     }
 
     /// The answer of a statement that must succeed.
@@ -109,7 +120,11 @@ impl TestNode {
     /// The answer of a request body.
     pub async fn post_sql(&self, user: &str, body: &Value) -> Value {
         let token = self.token(user).await;
-        let request = self.client.post(format!("{}/v1/api/sql", self.url())).bearer_auth(token).json(body);
+        let request = self
+            .client
+            .post(format!("{}/v1/api/sql", self.url()))
+            .bearer_auth(token)
+            .json(body);
         request.send().await.unwrap().json().await.unwrap()
     }
 
@@ -129,9 +144,16 @@ impl TestNode {
         if let Some(token) = known {
             return token;
         }
-        let password = if user == "root" { ROOT_PASSWORD } else { USER_PASSWORD };
+        let password = if user == "root" {
+            ROOT_PASSWORD
+        } else {
+            USER_PASSWORD
+        };
         let token = login(&self.client, &self.url(), user, password).await;
-        self.tokens.lock().unwrap().insert(user.to_owned(), token.clone());
+        self.tokens
+            .lock()
+            .unwrap()
+            .insert(user.to_owned(), token.clone());
         token
     }
 }
@@ -141,13 +163,20 @@ fn config(folder: &TempDir, settings: &BTreeMap<String, String>) -> Config {
         "KALAMDB_ROOT_PASSWORD" => Some(ROOT_PASSWORD.to_owned()),
         name => settings.get(name).cloned(),
     };
-    let overrides =
-        Overrides { host: None, port: Some(0), data_dir: Some(folder.path().join("data")) };
+    let overrides = Overrides {
+        host: None,
+        port: Some(0),
+        data_dir: Some(folder.path().join("data")),
+    };
     Config::load(None, environment, &overrides).unwrap()
 }
 
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .build()
+        .unwrap()
 }
 
 async fn login(client: &reqwest::Client, url: &str, user: &str, password: &str) -> String {
@@ -161,5 +190,8 @@ async fn login(client: &reqwest::Client, url: &str, user: &str, password: &str) 
         .json()
         .await
         .unwrap();
-    answer["access_token"].as_str().unwrap_or_else(|| panic!("login of {user}: {answer}")).to_owned()
+    answer["access_token"]
+        .as_str()
+        .unwrap_or_else(|| panic!("login of {user}: {answer}"))
+        .to_owned()
 }

@@ -11,16 +11,118 @@ const GROWTH_MAX_KIB: u64 = 64 * 1_024;
 
 /// Words from which statements are put together: the vocabulary of the contract and what breaks parsers.
 const WORDS: &[&str] = &[
-    "SELECT", "FROM", "WHERE", "INSERT", "INTO", "VALUES", "UPDATE", "SET", "DELETE", "CREATE", "TABLE", "NAMESPACE",
-    "DROP", "ALTER", "ADD", "COLUMN", "USER", "EXECUTE", "AS", "BEGIN", ";", "COMMIT", "ROLLBACK", "(", ")", ",", "*",
-    "t", "app.t", "id", "body", "'", "\"", "$1", "$2", "$99999999999999999999", "--", "/*", "*/", "$$", "E'\\'", "X'0'",
-    "X'00ff'", "1", "-1", "9223372036854775808", "1e400", "NULL", "=", "<", ">", "||", "::", "[", "]", "{", "}", "\u{0}",
-    "\u{feff}", "😂", "LIKE", "IN", "BETWEEN", "CASE", "WHEN", "END", "CAST", "JOIN", "ON", "GROUP BY", "ORDER BY",
-    "LIMIT", "OFFSET", "UNION", "WITH", "RECURSIVE", "OVER", "RETURNING", "ON CONFLICT", "DO", "NOTHING", "DEFAULT",
-    "PRIMARY KEY", "BIGINT", "DECIMAL(39,40)", "EMBEDDING(0)", "VARCHAR(-1)", "TYPE='USER'", "FLUSH_POLICY='rows:0'",
-    "TTL_SECONDS=-1", "SHOW", "TABLES", "DESCRIBE", "EXPLAIN", "ANALYZE", "STORAGE", "FLUSH", "SUBSCRIBE TO", "KILL",
-    "COPY", "'/etc/passwd'", "CREATE EXTERNAL TABLE", "STORED AS CSV LOCATION", "SET datafusion.x = 1", "PREPARE", "_seq",
-    "generate_series(1, 3)", "unnest([1,2])", "INTERVAL '1 day'", "NOW()", "CURRENT_USER()", "SNOWFLAKE_ID()",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "INSERT",
+    "INTO",
+    "VALUES",
+    "UPDATE",
+    "SET",
+    "DELETE",
+    "CREATE",
+    "TABLE",
+    "NAMESPACE",
+    "DROP",
+    "ALTER",
+    "ADD",
+    "COLUMN",
+    "USER",
+    "EXECUTE",
+    "AS",
+    "BEGIN",
+    ";",
+    "COMMIT",
+    "ROLLBACK",
+    "(",
+    ")",
+    ",",
+    "*",
+    "t",
+    "app.t",
+    "id",
+    "body",
+    "'",
+    "\"",
+    "$1",
+    "$2",
+    "$99999999999999999999",
+    "--",
+    "/*",
+    "*/",
+    "$$",
+    "E'\\'",
+    "X'0'",
+    "X'00ff'",
+    "1",
+    "-1",
+    "9223372036854775808",
+    "1e400",
+    "NULL",
+    "=",
+    "<",
+    ">",
+    "||",
+    "::",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\u{0}",
+    "\u{feff}",
+    "😂",
+    "LIKE",
+    "IN",
+    "BETWEEN",
+    "CASE",
+    "WHEN",
+    "END",
+    "CAST",
+    "JOIN",
+    "ON",
+    "GROUP BY",
+    "ORDER BY",
+    "LIMIT",
+    "OFFSET",
+    "UNION",
+    "WITH",
+    "RECURSIVE",
+    "OVER",
+    "RETURNING",
+    "ON CONFLICT",
+    "DO",
+    "NOTHING",
+    "DEFAULT",
+    "PRIMARY KEY",
+    "BIGINT",
+    "DECIMAL(39,40)",
+    "EMBEDDING(0)",
+    "VARCHAR(-1)",
+    "TYPE='USER'",
+    "FLUSH_POLICY='rows:0'",
+    "TTL_SECONDS=-1",
+    "SHOW",
+    "TABLES",
+    "DESCRIBE",
+    "EXPLAIN",
+    "ANALYZE",
+    "STORAGE",
+    "FLUSH",
+    "SUBSCRIBE TO",
+    "KILL",
+    "COPY",
+    "'/etc/passwd'",
+    "CREATE EXTERNAL TABLE",
+    "STORED AS CSV LOCATION",
+    "SET datafusion.x = 1",
+    "PREPARE",
+    "_seq",
+    "generate_series(1, 3)",
+    "unnest([1,2])",
+    "INTERVAL '1 day'",
+    "NOW()",
+    "CURRENT_USER()",
+    "SNOWFLAKE_ID()",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,9 +148,15 @@ async fn malformed_input_gets_typed_errors_and_leaves_the_server_as_it_was() {
             .unwrap_or_else(|error| panic!("input {n} ended the connection: {error}: {body:?}"));
         check_answer(answer, &body).await;
     }
-    assert_eq!(server.sql_ok("SELECT 1").await["results"][0]["rows"], json!([["1"]]));
+    assert_eq!(
+        server.sql_ok("SELECT 1").await["results"][0]["rows"],
+        json!([["1"]])
+    );
     let after = server.memory_kib();
-    assert!(after <= before + GROWTH_MAX_KIB, "memory grew from {before} to {after} KiB");
+    assert!(
+        after <= before + GROWTH_MAX_KIB,
+        "memory grew from {before} to {after} KiB"
+    );
     assert!(!server.log().contains("panicked"), "{}", server.log());
     server.stop().await;
 }
@@ -57,15 +165,23 @@ async fn check_answer(answer: reqwest::Response, body: &[u8]) {
     let status = answer.status().as_u16();
     let text = answer.text().await.unwrap();
     let shown = String::from_utf8_lossy(body);
-    let envelope: Value =
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {status} {text} for {shown}"));
+    let envelope: Value = serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("no JSON: {status} {text} for {shown}"));
     if status == 200 {
         assert_eq!(envelope["status"], "success", "{shown}");
         return;
     }
-    let code = envelope["error"]["code"].as_str().unwrap_or_else(|| panic!("no code: {text} for {shown}"));
-    assert!(status < 500 || code == "UNSUPPORTED", "{status} {text} for {shown}");
-    assert!(!envelope["error"]["message"].as_str().unwrap().is_empty(), "{shown}");
+    let code = envelope["error"]["code"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no code: {text} for {shown}"));
+    assert!(
+        status < 500 || code == "UNSUPPORTED",
+        "{status} {text} for {shown}"
+    );
+    assert!(
+        !envelope["error"]["message"].as_str().unwrap().is_empty(),
+        "{shown}"
+    );
 }
 
 /// A request body and the value of its Authorization header.
@@ -97,7 +213,10 @@ fn mutated(numbers: &mut Numbers, sound: &[u8]) -> Vec<u8> {
             1 => {
                 bytes.remove(at);
             }
-            _ => bytes.insert(at, b"\"{}[],:0\\'"[usize::try_from(numbers.below(10)).unwrap()]),
+            _ => bytes.insert(
+                at,
+                b"\"{}[],:0\\'"[usize::try_from(numbers.below(10)).unwrap()],
+            ),
         }
     }
     bytes
@@ -123,28 +242,57 @@ fn with_params(numbers: &mut Numbers) -> Vec<u8> {
         "SELECT $1, $2",
     ];
     let cells = [
-        json!(null), json!(true), json!(0), json!(-1), json!(1.5), json!(1e300), json!(u64::MAX), json!("9223372036854775807"),
-        json!("9223372036854775808"), json!("text"), json!(""), json!([]), json!([1, 256]), json!([[1]]), json!({"a": 1}),
-        json!("NaN"), json!("Infinity"), json!("\u{0}"), json!("2030-13-45"), json!("AA=="), json!("12.345"),
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!(1e300),
+        json!(u64::MAX),
+        json!("9223372036854775807"),
+        json!("9223372036854775808"),
+        json!("text"),
+        json!(""),
+        json!([]),
+        json!([1, 256]),
+        json!([[1]]),
+        json!({"a": 1}),
+        json!("NaN"),
+        json!("Infinity"),
+        json!("\u{0}"),
+        json!("2030-13-45"),
+        json!("AA=="),
+        json!("12.345"),
     ];
-    let params: Vec<Value> =
-        (0..numbers.below(8)).map(|_| cells[usize::try_from(numbers.below(cells.len() as u64)).unwrap()].clone()).collect();
-    json!({"sql": pick(numbers, STATEMENTS), "params": params, "namespace_id": "app"}).to_string().into_bytes()
+    let params: Vec<Value> = (0..numbers.below(8))
+        .map(|_| cells[usize::try_from(numbers.below(cells.len() as u64)).unwrap()].clone())
+        .collect();
+    json!({"sql": pick(numbers, STATEMENTS), "params": params, "namespace_id": "app"})
+        .to_string()
+        .into_bytes()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_without_end_get_typed_errors() {
     let server = ServerProcess::start(&[("KALAMDB_LIMITS_STATEMENT_TIMEOUT_MS", "2000")]).await;
     server.sql_ok("CREATE NAMESPACE app").await;
-    server.sql_ok("CREATE TABLE app.t (id BIGINT PRIMARY KEY, body TEXT)").await;
+    server
+        .sql_ok("CREATE TABLE app.t (id BIGINT PRIMARY KEY, body TEXT)")
+        .await;
     let places: Vec<String> = (0..1_000).map(|n| format!("({n}, 'row {n}')")).collect();
-    server.sql_ok(&format!("INSERT INTO app.t VALUES {}", places.join(", "))).await;
+    server
+        .sql_ok(&format!("INSERT INTO app.t VALUES {}", places.join(", ")))
+        .await;
     let chain = |word: &str, terms: usize| {
         let terms: Vec<String> = (0..terms).map(|n| format!("id = {n}")).collect();
         format!("SELECT count(*) FROM app.t WHERE {}", terms.join(word))
     };
     let nested = |open: &str, inner: &str, close: &str, depth: usize| {
-        format!("SELECT {}{inner}{}", open.repeat(depth), close.repeat(depth))
+        format!(
+            "SELECT {}{inner}{}",
+            open.repeat(depth),
+            close.repeat(depth)
+        )
     };
     let statements = [
         format!("SELECT '{}'", "x".repeat(1_000_000)),
@@ -174,17 +322,29 @@ async fn statements_without_end_get_typed_errors() {
         let answer = server.sql(sql).await;
         let shown: String = sql.chars().take(80).collect();
         if answer["status"] == "error" {
-            let code = answer["error"]["code"].as_str().unwrap_or_else(|| panic!("{shown}: {answer}"));
+            let code = answer["error"]["code"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{shown}: {answer}"));
             assert!(
-                ["INVALID_SQL", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "STATEMENT_TOO_LARGE", "SQL_EXECUTION_ERROR", "UNSUPPORTED"]
-                    .contains(&code),
+                [
+                    "INVALID_SQL",
+                    "STATEMENT_TIMEOUT",
+                    "RESULT_TOO_LARGE",
+                    "STATEMENT_TOO_LARGE",
+                    "SQL_EXECUTION_ERROR",
+                    "UNSUPPORTED"
+                ]
+                .contains(&code),
                 "{shown}: {answer}"
             );
         } else {
             assert_eq!(answer["status"], "success", "{shown}: {answer}");
         }
     }
-    assert_eq!(server.sql_ok("SELECT count(*) FROM app.t").await["results"][0]["rows"], json!([["1000"]]));
+    assert_eq!(
+        server.sql_ok("SELECT count(*) FROM app.t").await["results"][0]["rows"],
+        json!([["1000"]])
+    );
     assert!(!server.log().contains("panicked"), "{}", server.log());
     server.stop().await;
 }

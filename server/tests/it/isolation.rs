@@ -130,10 +130,15 @@ async fn i8_same_text_gives_each_user_only_their_own_rows() {
         }
         for me in order {
             let other = if me == "alice" { "bob" } else { "alice" };
-            let all = node.sql_in(me, "app", "SELECT * FROM notes ORDER BY id").await;
+            let all = node
+                .sql_in(me, "app", "SELECT * FROM notes ORDER BY id")
+                .await;
             assert_eq!(all["status"], "success");
             let text = all.to_string().to_uppercase();
-            assert!(text.contains(&format!("CANARY-{}", me.to_uppercase())), "{me} lost their rows: {all}");
+            assert!(
+                text.contains(&format!("CANARY-{}", me.to_uppercase())),
+                "{me} lost their rows: {all}"
+            );
             assert!(!text.contains(&format!("CANARY-{}", other.to_uppercase())));
         }
         node.stop().await;
@@ -153,8 +158,14 @@ fn assert_no_trace(answer: &Value, me: &str, other: &str, sql: &str) {
         "{me} sees a row of {other} by {sql}: {text}"
     );
     // The canary as an array of byte numbers, as BYTES are sent.
-    let bytes: Vec<String> = format!("CANARY-{other}").bytes().map(|byte| byte.to_string()).collect();
-    assert!(!text.contains(&bytes.join(",")), "{me} sees bytes of {other} by {sql}");
+    let bytes: Vec<String> = format!("CANARY-{other}")
+        .bytes()
+        .map(|byte| byte.to_string())
+        .collect();
+    assert!(
+        !text.contains(&bytes.join(",")),
+        "{me} sees bytes of {other} by {sql}"
+    );
 }
 
 async fn prepare(node: &TestNode) {
@@ -175,10 +186,22 @@ async fn prepare(node: &TestNode) {
     }
     for user in ["root", "alice", "bob"] {
         for id in 1..=5 {
-            node.sql_ok(user, &format!("INSERT INTO app.notes VALUES ({id}, '{user}', 'CANARY-{user}-{id}')")).await;
-            node.sql_ok(user, &format!("INSERT INTO app.comments VALUES ({id}, 'CANARY-{user}-comment-{id}')")).await;
+            node.sql_ok(
+                user,
+                &format!("INSERT INTO app.notes VALUES ({id}, '{user}', 'CANARY-{user}-{id}')"),
+            )
+            .await;
+            node.sql_ok(
+                user,
+                &format!("INSERT INTO app.comments VALUES ({id}, 'CANARY-{user}-comment-{id}')"),
+            )
+            .await;
         }
-        node.sql_ok(user, &format!("INSERT INTO app.typing VALUES ('CANARY-{user}-typing')")).await;
+        node.sql_ok(
+            user,
+            &format!("INSERT INTO app.typing VALUES ('CANARY-{user}-typing')"),
+        )
+        .await;
     }
 }
 

@@ -10,9 +10,19 @@ use super::*;
 /// The schema names exactly the fields that the type writes when all of them are set.
 fn check<S: PartialSchema>(sample: &impl Serialize) {
     let schema = serde_json::to_value(S::schema()).unwrap();
-    let described: BTreeSet<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
-    let written: BTreeSet<String> =
-        serde_json::to_value(sample).unwrap().as_object().unwrap().keys().cloned().collect();
+    let described: BTreeSet<String> = schema["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    let written: BTreeSet<String> = serde_json::to_value(sample)
+        .unwrap()
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
     assert_eq!(described, written);
 }
 
@@ -59,7 +69,10 @@ fn schemas_have_the_fields_of_the_wire_types() {
         took: 0.0,
         error: Some(error),
     });
-    check::<LoginRequest>(&wire::LoginRequest { user: String::new(), password: String::new() });
+    check::<LoginRequest>(&wire::LoginRequest {
+        user: String::new(),
+        password: String::new(),
+    });
     check::<UserInfo>(&user());
     check::<LoginResponse>(&wire::LoginResponse {
         user: user(),
@@ -69,8 +82,14 @@ fn schemas_have_the_fields_of_the_wire_types() {
         refresh_token: String::new(),
         refresh_expires_at: String::new(),
     });
-    check::<MeResponse>(&wire::MeResponse { user: user(), admin_ui_access: false });
-    check::<AuthError>(&wire::AuthError { error: String::new(), message: String::new() });
+    check::<MeResponse>(&wire::MeResponse {
+        user: user(),
+        admin_ui_access: false,
+    });
+    check::<AuthError>(&wire::AuthError {
+        error: String::new(),
+        message: String::new(),
+    });
     check::<HealthResponse>(&wire::HealthResponse {
         status: String::new(),
         version: String::new(),

@@ -49,7 +49,10 @@ impl Drop for ServerProcess {
 impl ServerProcess {
     /// Starts with settings by the names that they have in the environment.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), settings).await
     }
 
@@ -58,11 +61,19 @@ impl ServerProcess {
         let log = Arc::new(Mutex::new(String::new()));
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
         let output = child.stdout.take().unwrap();
-        let ready = tokio::task::spawn_blocking(move || address(output)).await.unwrap();
+        let ready = tokio::task::spawn_blocking(move || address(output))
+            .await
+            .unwrap();
         let url = ready.unwrap_or_else(|| panic!("the server ended: {}", log.lock().unwrap()));
         let client = client();
         let token = login(&client, &url, "root", ROOT_PASSWORD).await;
-        Self { child, folder, settings, log, session: Session { client, url, token } }
+        Self {
+            child,
+            folder,
+            settings,
+            log,
+            session: Session { client, url, token },
+        }
     }
 
     /// Kills the process at once, as `kill -9` does.
@@ -99,7 +110,10 @@ impl ServerProcess {
     /// Resident memory.
     pub fn memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
@@ -155,7 +169,10 @@ fn command(folder: &TempDir, settings: &[(String, String)]) -> Command {
 /// Where the server says that it is ready; `None` if it ends before.
 fn address(output: impl Read) -> Option<String> {
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-    lines.find_map(|line| line.split_once(" is ready at ").map(|(_, address)| address.to_owned()))
+    lines.find_map(|line| {
+        line.split_once(" is ready at ")
+            .map(|(_, address)| address.to_owned())
+    })
 }
 
 /// Reads to the end, so that the process never blocks on a full pipe.
