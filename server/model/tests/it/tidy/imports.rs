@@ -1,8 +1,6 @@
 //! Who may import whom: section 4 of `docs/architecture.md`, compared with the manifests.
 
-use std::process::Command;
-
-use serde::Deserialize;
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 use super::{check, files, root};
 
@@ -106,53 +104,24 @@ const HEAVY: [&str; 24] = [
 const LINK_CORE_DEPENDENCIES: [&str; 5] =
     ["base64", "rmp-serde", "serde", "serde_json", "thiserror"];
 
-/// What `cargo metadata` prints, as far as it matters here.
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    manifest_path: std::path::PathBuf,
-    name: String,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    name: String,
-    /// `dev`, `build`, or none for an ordinary dependency.
-    kind: Option<String>,
-}
-
 fn packages() -> Vec<Package> {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version=1",
-            "--no-deps",
-            "--offline",
-            "--locked",
-        ])
-        .current_dir(root())
-        .output()
-        .expect("cargo runs");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo metadata: {error}");
-    serde_json::from_slice::<Metadata>(&output.stdout)
-        .expect("cargo prints its metadata as JSON")
+    MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .other_options(["--offline".to_owned(), "--locked".to_owned()])
+        .exec()
+        .expect("cargo metadata reads the workspace")
         .packages
 }
 
 /// Names of what `package` is compiled with outside tests.
 fn imports(package: &Package) -> Vec<&str> {
-    let shipped = |dependency: &&Dependency| dependency.kind.as_deref() != Some("dev");
+    let shipped = |kind| matches!(kind, DependencyKind::Normal | DependencyKind::Build);
     package
         .dependencies
         .iter()
-        .filter(shipped)
-        .map(|dependency| dependency.name.as_str())
+        .filter(|d| shipped(d.kind))
+        .map(|d| d.name.as_str())
         .collect()
 }
 
