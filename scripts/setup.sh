@@ -27,6 +27,8 @@ missing_packages() {
     if wants rust; then
         has c++ && has cc && has ar || echo build-essential
         has_libclang || echo libclang-dev
+        # Makes system calls fail in tests of durability.
+        has strace || echo strace
         # Lets a test make fdatasync fail.
         has strace || echo strace
     fi
