@@ -14,9 +14,10 @@ setup: setup-rust setup-js
 setup-rust setup-js: setup-%:
 	@scripts/setup.sh $*
 
-# Development profile: the same compiled dependencies as `make test`.
+# Development profile. With all members and their examples, Cargo chooses the features of dependencies as it does for
+# `make test`, so that both use the same compiled ones.
 run: setup-rust
-	cargo build --locked --package kalam-server --bin kalamdb-server
+	cargo build --locked --workspace --bins --examples
 	@echo "KalamDB keeps its data in $(KALAMDB_DATA_DIR); root's first password is in $(KALAMDB_DATA_DIR)/root-credential."
 	@echo "It answers at http://$${KALAMDB_SERVER_HOST:-127.0.0.1}:$${KALAMDB_SERVER_PORT:-8080} once it says so. The README has a tour; Ctrl-C stops it."
 	@exec "$(CARGO_TARGET_DIR)/debug/kalamdb-server"

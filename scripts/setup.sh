@@ -29,8 +29,6 @@ missing_packages() {
         has_libclang || echo libclang-dev
         # Makes system calls fail in tests of durability.
         has strace || echo strace
-        # Lets a test make fdatasync fail.
-        has strace || echo strace
     fi
     if wants js; then
         has node || echo nodejs
