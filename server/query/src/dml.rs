@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::executor::Call;
 use crate::requests::{RequestKey, WriteAnswer};
 use crate::resolve;
-use crate::result::Answer;
+use crate::result::{self, Answer};
 use crate::transaction;
 
 /// Tries of a write whose rows others change at the same time. Under locks the second try succeeds unless the set of
@@ -105,12 +105,9 @@ impl Draft {
             self.schema = returning.fields_for(row, &call.eval());
         }
         let seq = seq.map_or(KnownSeq::Later, KnownSeq::Known);
-        Ok(Mark(returning.append(
-            row,
-            seq,
-            &call.eval(),
-            &mut self.rows,
-        )?))
+        let holes = returning.append(row, seq, &call.eval(), &mut self.rows)?;
+        result::check_size(self.row_count + 1, self.rows.len(), &call.inner.limits)?;
+        Ok(Mark(holes))
     }
 
     /// Counts the row that was appended last.

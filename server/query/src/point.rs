@@ -171,11 +171,7 @@ impl PointRead {
                 Err(Error::Sql(kalam_sql::Error::NotSimple(_))) => return Ok(None),
                 Err(error) => return Err(error),
             }
-            if encoded.len() as u64 > call.inner.limits.result_bytes_max {
-                return Err(Error::ResultTooLarge {
-                    bytes_max: call.inner.limits.result_bytes_max,
-                });
-            }
+            result::check_size(rows, encoded.len(), &call.inner.limits)?;
         }
         Ok(Some(result::encoded_rows(
             &call.caller.user,

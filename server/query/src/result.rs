@@ -81,16 +81,22 @@ pub(crate) async fn collect(
         }
         row_count += batch.num_rows() as u64;
         encode::json_rows(&batch, &mut encoded)?;
-        if row_count > limits.result_rows_max {
-            return Err(Error::TooManyRows {
-                rows_max: limits.result_rows_max,
-            });
-        }
-        if encoded.len() as u64 > limits.result_bytes_max {
-            return Err(Error::ResultTooLarge {
-                bytes_max: limits.result_bytes_max,
-            });
-        }
+        check_size(row_count, encoded.len(), limits)?;
     }
     Ok(encoded_rows(as_user, fields, encoded, row_count))
+}
+
+/// Refuses a result beyond the limits while it is gathered.
+pub(crate) fn check_size(rows: u64, bytes: usize, limits: &Limits) -> Result<(), Error> {
+    if rows > limits.result_rows_max {
+        return Err(Error::TooManyRows {
+            rows_max: limits.result_rows_max,
+        });
+    }
+    if bytes as u64 > limits.result_bytes_max {
+        return Err(Error::ResultTooLarge {
+            bytes_max: limits.result_bytes_max,
+        });
+    }
+    Ok(())
 }

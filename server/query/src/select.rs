@@ -44,7 +44,7 @@ pub(crate) struct Selection {
     /// Columns as the wire names them.
     pub fields: Vec<Field>,
     pub schema: SchemaRef,
-    /// Fails at the deadline and beyond `result_rows_max`.
+    /// Fails at the deadline. Who gathers it limits its size; who passes it on need not.
     pub stream: BatchStream,
 }
 
@@ -159,8 +159,7 @@ impl Planner {
             batches: receiver,
             running: AbortOnDrop(running),
             deadline: Box::pin(deadline),
-            limits: self.shared.limits.clone(),
-            rows: 0,
+            limit_ms: self.shared.limits.statement_timeout_ms,
             ended: false,
         };
         Ok(Selection {
@@ -373,8 +372,7 @@ struct Running {
     batches: mpsc::Receiver<Result<RecordBatch, Error>>,
     running: AbortOnDrop<()>,
     deadline: Pin<Box<Sleep>>,
-    limits: Limits,
-    rows: u64,
+    limit_ms: u64,
     ended: bool,
 }
 
@@ -396,26 +394,15 @@ impl Stream for Running {
         if self.ended {
             return Poll::Ready(None);
         }
-        let next = match self.batches.poll_recv(context) {
-            Poll::Ready(Some(Ok(batch))) => {
-                self.rows += batch.num_rows() as u64;
-                let rows_max = self.limits.result_rows_max;
-                Poll::Ready(Some(if self.rows > rows_max {
-                    Err(Error::TooManyRows { rows_max })
-                } else {
-                    Ok(batch)
-                }))
+        // First: a query that always has another batch ready ends in time too.
+        let next = if self.deadline.as_mut().poll(context).is_ready() {
+            let limit_ms = self.limit_ms;
+            Poll::Ready(Some(Err(Error::Timeout { limit_ms })))
+        } else {
+            match self.batches.poll_recv(context) {
+                Poll::Ready(None) => self.poll_end(context),
+                other => other,
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
-            Poll::Ready(None) => self.poll_end(context),
-            Poll::Pending => Poll::Pending,
-        };
-        let next = match next {
-            Poll::Pending if self.deadline.as_mut().poll(context).is_ready() => {
-                let limit_ms = self.limits.statement_timeout_ms;
-                Poll::Ready(Some(Err(Error::Timeout { limit_ms })))
-            }
-            other => other,
         };
         if let Poll::Ready(None | Some(Err(_))) = &next {
             self.ended = true;
