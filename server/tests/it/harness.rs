@@ -1,22 +1,31 @@
 //! A server of a test's own, with its data in a temporary folder and a free port: in this process ([`TestNode`]), or as
 //! the real program that can be killed ([`ServerProcess`]).
 
+mod answer;
 mod process;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use axum::Router;
 use kalam_server::Node;
 use kalam_server::config::{Config, Overrides};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use answer::Answer;
 pub use process::{ServerProcess, Session};
 
 pub const ROOT_PASSWORD: &str = "root-password-of-tests";
 
 /// Password of every user that [`TestNode::create_user`] makes.
 pub const USER_PASSWORD: &str = "user-password-of-tests";
+
+/// The data folder inside a test's own folder.
+const DATA: &str = "data";
 
 /// A server in this process.
 pub struct TestNode {
@@ -36,15 +45,22 @@ impl TestNode {
 
     /// With settings by the names that they have in the environment.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_with_routes(settings, Router::new()).await
+    }
+
+    /// With routes of the test beside the server's own.
+    pub async fn start_with_routes(settings: &[(&str, &str)], routes: Router) -> Self {
         let settings = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Self::start_in(tempfile::tempdir().unwrap(), settings).await
+        Self::start_in(tempfile::tempdir().unwrap(), settings, routes).await
     }
 
-    async fn start_in(folder: TempDir, settings: BTreeMap<String, String>) -> Self {
-        let node = Node::start(config(&folder, &settings)).await.unwrap();
+    async fn start_in(folder: TempDir, settings: BTreeMap<String, String>, routes: Router) -> Self {
+        let node = Node::start_with(config(&folder, &settings), routes)
+            .await
+            .unwrap();
         Self {
             node,
             folder,
@@ -61,6 +77,11 @@ impl TestNode {
 
     /// Stops and starts again in the same folder.
     pub async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+
+    /// Stops, has something done to the data folder, and starts again.
+    pub async fn restart_after(self, work: impl FnOnce(&Path)) -> Self {
         let Self {
             node,
             folder,
@@ -69,21 +90,42 @@ impl TestNode {
             ..
         } = self;
         node.stop().await;
-        let again = Self::start_in(folder, settings).await;
+        work(&folder.path().join(DATA));
+        let again = Self::start_in(folder, settings, Router::new()).await;
         *again.users.lock().unwrap() = users.into_inner().unwrap();
         again
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.node.address())
+        format!("http://{}", reachable(self.node.address()))
     }
 
     pub fn client(&self) -> &reqwest::Client {
         &self.client
     }
 
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join(DATA)
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url() + path)
+    }
+
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.client.post(self.url() + path)
+    }
+
+    /// A statement request of a user, to be completed and sent.
+    pub async fn sql_request(&self, user: &str, body: &Value) -> RequestBuilder {
+        self.post("/v1/api/sql")
+            .bearer_auth(self.token(user).await)
+            .json(body)
+    }
+
+    /// The whole answer of a request body.
+    pub async fn answer(&self, user: &str, body: &Value) -> Answer {
+        Answer::of(self.sql_request(user, body).await).await
     }
 
     /// Makes an account unless it is there.
@@ -166,12 +208,21 @@ fn config(folder: &TempDir, settings: &BTreeMap<String, String>) -> Config {
     let overrides = Overrides {
         host: None,
         port: Some(0),
-        data_dir: Some(folder.path().join("data")),
+        data_dir: Some(folder.path().join(DATA)),
     };
     Config::load(None, environment, &overrides).unwrap()
 }
 
-fn client() -> reqwest::Client {
+/// A server that listens on every address is reached on this machine's own.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
+    } else {
+        address
+    }
+}
+
+pub fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
         .tcp_nodelay(true)
