@@ -67,18 +67,18 @@ macro_rules! settings {
             #[must_use]
             pub fn entries(&self) -> Vec<Entry> {
                 let defaults = Self::default();
-                let mut entries = Vec::new();
-                $(entries.push(self.entry(
-                    stringify!($top), "", concat!($($top_doc, "\n"),+), &self.$top, &defaults.$top,
-                ));)*
-                $($(entries.push(self.entry(
-                    concat!(stringify!($section), ".", stringify!($name)),
-                    stringify!($section),
-                    concat!($($doc, "\n"),+),
-                    &self.$section.$name,
-                    &defaults.$section.$name,
-                ));)*)*
-                entries
+                vec![
+                    $(self.entry(
+                        stringify!($top), "", concat!($($top_doc, "\n"),+), &self.$top, &defaults.$top,
+                    ),)*
+                    $($(self.entry(
+                        concat!(stringify!($section), ".", stringify!($name)),
+                        stringify!($section),
+                        concat!($($doc, "\n"),+),
+                        &self.$section.$name,
+                        &defaults.$section.$name,
+                    ),)*)*
+                ]
             }
 
             /// Sets what `read` knows, by the path of each setting.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kalam_link_core::ErrorCode;
 use sqllogictest::{ExpectedError, QueryExpect, Record, StatementExpect};
