@@ -128,7 +128,7 @@ fn session(limits: &Limits) -> Result<SessionState, Error> {
         .with_runtime_env(runtime)
         .with_scalar_functions(functions::all())
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_aggregate_functions(functions::aggregates())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(SessionStateDefaults::default_table_functions())
         .with_expr_planners(SessionStateDefaults::default_expr_planners())

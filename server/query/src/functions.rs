@@ -1,14 +1,15 @@
-//! Scalar functions: DataFusion's, those of KalamDB, and bounds on what a single call may produce.
+//! Functions: DataFusion's, those of KalamDB, and bounds on what a single call may produce.
 
 mod growth;
 mod ids;
 mod session;
+mod sum;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use kalam_engine::Engine;
 use kalam_model::{Timestamp, UserId};
 
@@ -24,6 +25,14 @@ pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
         .into_iter()
         .filter(|function| !LEFT_OUT.contains(&function.name()))
         .map(growth::bounded)
+        .collect()
+}
+
+/// The aggregate functions.
+pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    SessionStateDefaults::default_aggregate_functions()
+        .into_iter()
+        .map(sum::checked)
         .collect()
 }
 

@@ -49,13 +49,22 @@ fn scalar(position: usize, json: &Json, field: Option<&FieldRef>) -> Result<Scal
     let data_type = field.and_then(|field| value::own_type(field));
     match data_type {
         Some(data_type) => {
-            let value = kalam_sql::bind_param(json, &column(data_type)).map_err(|error| {
-                Error::Parameter {
+            match kalam_sql::bind_param(json, &column(data_type)) {
+                Ok(value) => Ok(value::scalar_of(&value, data_type)),
+                // A number of another scale is compared with decimals as it is.
+                Err(_)
+                    if matches!(
+                        (data_type, json),
+                        (DataType::Decimal { .. }, Json::Number(_))
+                    ) =>
+                {
+                    natural(position, json)
+                }
+                Err(error) => Err(Error::Parameter {
                     index: position,
                     reason: error.to_string(),
-                }
-            })?;
-            Ok(value::scalar_of(&value, data_type))
+                }),
+            }
         }
         None => natural(position, json),
     }

@@ -2,6 +2,7 @@
 //! EMBEDDING columns, and the errors.
 
 mod arithmetic;
+mod decimals;
 mod errors;
 mod literals;
 mod wide;

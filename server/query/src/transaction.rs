@@ -5,7 +5,7 @@
 
 use kalam_link_core::http::SqlRequest;
 use kalam_model::Caller;
-use kalam_sql::statement::Statement;
+use kalam_sql::statement::{Cell, InsertSource, Statement};
 
 use crate::cache::Prepared;
 use crate::ddl;
@@ -174,10 +174,35 @@ pub(crate) async fn read(step: &Step<'_>, work: &mut Work) -> Result<Draft, Erro
         .map(Draft::of_answer)
 }
 
+/// A statement that writes may read too: the source of INSERT, subqueries anywhere.
+pub(crate) fn require_unwritten_sources(step: &Step<'_>, work: &Work) -> Result<(), Error> {
+    let call = &step.call;
+    let cell = |cell: &Cell| match cell {
+        Cell::Expr(expr) => require_unwritten(call, expr, work),
+        Cell::Default => Ok(()),
+    };
+    if work.is_empty() {
+        return Ok(());
+    }
+    match step.statement {
+        Statement::Insert(insert) => match &insert.source {
+            InsertSource::Query(query) => require_unwritten(call, query.as_ref(), work),
+            InsertSource::Values(rows) => rows.iter().flatten().try_for_each(cell),
+        },
+        Statement::Update(update) => {
+            let mut values = update.assignments.iter().map(|one| &one.value);
+            values.try_for_each(cell)?;
+            require_unwritten(call, &update.filter, work)
+        }
+        Statement::Delete(delete) => require_unwritten(call, &delete.filter, work),
+        _ => Ok(()),
+    }
+}
+
 /// A query over rows that the transaction has written would not see them. Views are refused as well.
 fn require_unwritten(
     call: &Call<'_>,
-    query: &kalam_sql::ast::Query,
+    query: &impl kalam_sql::ast::Visit,
     work: &Work,
 ) -> Result<(), Error> {
     if work.is_empty() {

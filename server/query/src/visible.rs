@@ -68,8 +68,8 @@ fn sees_view_within(catalog: &Catalog, caller: &Caller, view: &ViewDef, depth: u
         })
 }
 
-/// Every name after FROM, at any depth.
-pub(crate) fn relations(query: &ast::Query) -> Vec<ast::ObjectName> {
+/// Every name after FROM, at any depth, also inside expressions.
+pub(crate) fn relations(query: &impl ast::Visit) -> Vec<ast::ObjectName> {
     struct Relations(Vec<ast::ObjectName>);
     impl Visitor for Relations {
         type Break = ();

@@ -4,7 +4,7 @@
 //! an EXCLUDE; one over several tables becomes one wildcard per table. A subquery that selects `_seq` by name offers it
 //! like any other column.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -122,21 +122,25 @@ fn name_columns(body: &mut SetExpr) {
         SetExpr::Query(query) => return name_columns(&mut query.body),
         _ => return,
     };
+    let mut uses = BTreeMap::new();
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else {
             continue;
         };
-        if matches!(
-            expr,
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_)
-        ) {
-            let is_literal = matches!(expr, Expr::Value(_));
-            if !is_literal {
-                continue;
-            }
-        }
-        let name = expr.to_string();
+        let (mut name, is_column) = match expr {
+            Expr::Identifier(column) => (folded(column), true),
+            Expr::CompoundIdentifier(_) => (expr.to_string(), true),
+            _ => (expr.to_string(), false),
+        };
         if name.chars().count() > NAME_CHARS_MAX || mentions_unnest(expr) {
+            continue;
+        }
+        // The planner refuses equal names: further ones get a number.
+        let uses = uses.entry(name.clone()).or_insert(0);
+        *uses += 1;
+        if *uses > 1 {
+            name = format!("{name}:{}", *uses - 1);
+        } else if is_column {
             continue;
         }
         *item = SelectItem::ExprWithAlias {

@@ -163,6 +163,9 @@ impl Dialect for KalamDialect {
         if let Err(error) = self.step() {
             return Some(Err(error));
         }
+        if let Some(distinct) = parse_is_distinct(parser, left, precedence) {
+            return Some(distinct);
+        }
         let (keyword, operator) = match &parser.peek_token_ref().token {
             Token::Word(word) if word.keyword == Keyword::AND => {
                 (Keyword::AND, BinaryOperator::And)
@@ -182,6 +185,31 @@ impl Dialect for KalamDialect {
         }
         Some(Ok(balanced(terms, &operator)))
     }
+}
+
+/// `IS [NOT] DISTINCT FROM`, which binds as `IS` does: the parser would take a following AND into its right side.
+fn parse_is_distinct(
+    parser: &mut Parser<'_>,
+    left: &Expr,
+    precedence: u8,
+) -> Option<Result<Expr, ParserError>> {
+    let same = if parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
+        false
+    } else if parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM])
+    {
+        true
+    } else {
+        return None;
+    };
+    let (left, right) = (Box::new(left.clone()), parser.parse_subexpr(precedence));
+    Some(right.map(|right| {
+        let right = Box::new(right);
+        if same {
+            Expr::IsNotDistinctFrom(left, right)
+        } else {
+            Expr::IsDistinctFrom(left, right)
+        }
+    }))
 }
 
 fn is_keyword(token: &Token, keyword: Keyword) -> bool {

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::params::bind_indexed;
 
 pub(crate) mod compile;
-mod literal;
+pub(crate) mod literal;
 pub(crate) mod types;
 
 pub(crate) use types::Ty;
@@ -139,6 +139,11 @@ impl Expr {
             Some(number) => coerce(Value::Decimal(number), column),
             None => coerce(self.eval(rows, context)?, column),
         }
+    }
+
+    /// The number that is the whole expression, as it is written.
+    pub(crate) const fn exact_number(&self) -> Option<Decimal> {
+        self.exact
     }
 
     /// Position, from 0, of the parameter that is the whole expression.

@@ -140,7 +140,8 @@ impl Function {
             Self::CurrentUser | Self::Ulid => known(DataType::Text),
             Self::Lower | Self::Upper if all(is_text) => known(DataType::Text),
             Self::Length if all(is_text) => known(DataType::Int),
-            Self::Abs if all(is_numeric) => arguments.first().copied(),
+            // ABS(NULL) is a DOUBLE to DataFusion.
+            Self::Abs if all(is_numeric) => arguments.first().copied().filter(|ty| *ty != Ty::Null),
             Self::Concat if all(has_plain_text_form) => known(DataType::Text),
             _ => None,
         }

@@ -30,6 +30,7 @@ pub use ddl::{COLUMNS_MAX, check_options};
 pub use defaults::compile_default;
 pub use dialect::NESTING_MAX;
 pub use error::Error;
+pub use expr::literal::{BesideDecimal, beside_decimal};
 pub use expr::{ColumnScope, EvalContext, Expr, IdSource, RowValues, compile};
 pub use input::fold;
 pub use params::{bind_param, highest_parameter, untyped_param};

@@ -84,12 +84,23 @@ pub(crate) fn read(
     let json = at(params, index)?;
     match data_type {
         None => untyped_param(json),
+        Some(DataType::Decimal { .. }) => beside_decimal(json),
         Some(data_type) => read_cell(json, data_type),
     }
     .map_err(|error| Error::Parameter {
         index: index + 1,
         message: error.to_string(),
     })
+}
+
+/// A parameter that is compared with a decimal: a number as it is written, of any scale.
+fn beside_decimal(json: &Json) -> Result<Value, Error> {
+    if let Json::Number(number) = json
+        && let Ok(decimal) = number.to_string().parse()
+    {
+        return Ok(Value::Decimal(decimal));
+    }
+    untyped_param(json)
 }
 
 fn at(params: &[Json], index: usize) -> Result<&Json, Error> {

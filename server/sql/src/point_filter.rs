@@ -63,10 +63,13 @@ fn constant_value(
     context: &EvalContext<'_>,
 ) -> Result<Value, Error> {
     match constant.parameter() {
-        Some(index) if takes_cells(data_type) => {
+        Some(index) if takes_cells(data_type) || matches!(data_type, DataType::Decimal { .. }) => {
             params::read(context.params, index, Some(data_type))
         }
-        _ => constant.eval(&RowValues::NONE, context),
+        _ => match (constant.exact_number(), data_type) {
+            (Some(number), DataType::Decimal { .. }) => Ok(Value::Decimal(number)),
+            _ => constant.eval(&RowValues::NONE, context),
+        },
     }
 }
 
@@ -227,12 +230,9 @@ fn equal_key(constant: Value, data_type: DataType) -> KeyPart {
         ),
         (D::Text, Value::Text(text) | Value::Json(text)) => KeyPart::Equals(Value::Text(text)),
         (D::Json, Value::Text(text) | Value::Json(text)) => KeyPart::Equals(Value::Json(text)),
-        // Text is compared as text: another spelling of the same UUID is another text.
-        (D::Uuid, Value::Text(text)) => sure(
-            kalam_link_core::cell::parse_uuid(&text)
-                .filter(|uuid| kalam_link_core::cell::UuidText(uuid).to_string() == text)
-                .map(Value::Uuid),
-        ),
+        (D::Uuid, Value::Text(text)) => {
+            sure(kalam_link_core::cell::parse_uuid(&text).map(Value::Uuid))
+        }
         (D::Timestamp, Value::Timestamp(micros) | Value::DateTime(micros)) => {
             KeyPart::Equals(Value::Timestamp(micros))
         }

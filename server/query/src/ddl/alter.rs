@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kalam_engine::Table;
 use kalam_link_core::{DataType, Value};
 use kalam_model::name::check_new_identifier;
-use kalam_model::{Action, ColumnId, TableDef, TableKind};
+use kalam_model::{Action, ColumnId, TableDef, TableKind, WriteCommand};
 use kalam_sql::statement::{AlterTable, IfExists, NewColumn, NewOptions, TableRef};
 use kalam_sql::{COLUMNS_MAX, coerce};
 use kalam_store::{Family, hot, row_codec};
@@ -282,6 +282,12 @@ async fn check_rows(call: &Call<'_>, table: &Arc<Table>, check: RowCheck) -> Res
         RowCheck::NoRows { column } => (None, column),
         RowCheck::NoNulls { column, name } => (Some(column), name),
     };
+    // A write whose client went away has let go of the gate but may still wait in the queue: this one waits behind it.
+    let last = WriteCommand {
+        time: call.now,
+        ..WriteCommand::default()
+    };
+    call.inner.engine.write(last).await?;
     let snapshot = call.inner.engine.snapshot();
     let rows_of = Arc::clone(table);
     let search = tokio::task::spawn_blocking(move || {

@@ -63,12 +63,12 @@ fn insert(
     row: Row,
 ) -> Result<(), Error> {
     if plan.returning.is_empty() {
-        work.insert(id, row)?;
+        work.insert(&call.inner.engine, id, row)?;
         draft.row_count += 1;
         return Ok(());
     }
     let mark = draft.append(&plan.returning, call, &row, None)?;
-    let ticket = work.insert(id, row)?;
+    let ticket = work.insert(&call.inner.engine, id, row)?;
     draft.count(mark, ticket);
     Ok(())
 }

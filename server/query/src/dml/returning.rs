@@ -1,5 +1,7 @@
 //! RETURNING, and the output of reads by key: expressions over one row.
 
+use std::collections::BTreeSet;
+
 use kalam_engine::Table;
 use kalam_link_core::value::FieldFlag;
 use kalam_link_core::{DataType, Field, SeqId, Value, append_cell};
@@ -82,7 +84,8 @@ impl Output {
         self.items.is_empty()
     }
 
-    /// Whether an item is an expression whose column name is left to the planner, or whose type only shows at run time.
+    /// Whether no item is an expression whose column name is left to the planner, as that of a column that comes twice
+    /// is, or whose type only shows at run time.
     pub fn is_plain(&self, items: &[SelectItem]) -> bool {
         let computed_names = items.iter().any(|item| match item {
             SelectItem::UnnamedExpr(expr) => !matches!(
@@ -91,7 +94,10 @@ impl Output {
             ),
             _ => false,
         });
-        !computed_names
+        let mut names = BTreeSet::new();
+        let unique = self.fields.iter().all(|field| names.insert(&field.name));
+        unique
+            && !computed_names
             && self.items.iter().all(|item| match item {
                 Item::Expr(expr) => expr.data_type().is_some(),
                 Item::Column(_) | Item::Seq => true,

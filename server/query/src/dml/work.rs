@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kalam_engine::{Engine, Table};
 use kalam_link_core::SeqId;
-use kalam_model::{Mutation, Row, RowKey, Scope, Slot, TableKind, TableWrite};
+use kalam_model::{Mutation, Row, RowKey, Scope, TableKind, TableWrite};
 use kalam_store::{Slice, Snapshot, hot, row_codec};
 
 use crate::error::Error;
@@ -155,13 +155,9 @@ impl Work {
         self.slices.iter().all(|work| work.entries.is_empty())
     }
 
-    /// Where the first write goes.
-    pub fn slot(&self) -> Option<Slot> {
-        self.slices.first().map(|work| work.slice.slot())
-    }
-
-    /// A new row. Whether its key is free is found out by apply.
-    pub fn insert(&mut self, id: SliceId, row: Row) -> Result<Ticket, Error> {
+    /// A new row. Whether its key is free is found out by apply; in a transaction here too, since the row may be changed
+    /// or removed again before apply sees it.
+    pub fn insert(&mut self, engine: &Engine, id: SliceId, row: Row) -> Result<Ticket, Error> {
         let extent = self.extent;
         let work = &self.slices[id.0];
         if extent == Extent::OneStatement || work.table.def.kind == TableKind::Stream {
@@ -176,7 +172,13 @@ impl Work {
             );
         }
         let key = key_of(&work.table, &row)?;
-        let Some(&entry) = work.by_key.get(&key) else {
+        if self.find(engine, id, &key)?.is_some() {
+            return Err(Error::PrimaryKey {
+                table: self.slices[id.0].table.def.id.to_string(),
+                row: None,
+            });
+        }
+        let Some(&entry) = self.slices[id.0].by_key.get(&key) else {
             return self.push(
                 id,
                 Entry {
@@ -187,12 +189,6 @@ impl Work {
                 },
             );
         };
-        if work.entries[entry].row.is_some() {
-            return Err(Error::PrimaryKey {
-                table: work.table.def.id.to_string(),
-                row: None,
-            });
-        }
         self.grow(row.encoded_bytes())?;
         self.slices[id.0].entries[entry].row = Some(row);
         Ok(Ticket { slice: id.0, entry })

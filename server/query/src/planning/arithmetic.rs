@@ -1,17 +1,19 @@
-//! Integer arithmetic that fails on overflow, and text concatenation that fails before memory runs out.
+//! Integer arithmetic that fails on overflow, floats with one NaN and one zero, and text concatenation that fails before
+//! memory runs out.
 //!
-//! DataFusion's operators wrap round silently. After types are settled, `+`, `-`, `*` and unary minus of integers and
-//! `||` of texts become calls of the functions here.
+//! DataFusion's operators wrap round silently. After types are settled, `+`, `-`, `*` and unary minus of integers,
+//! all arithmetic of floats and `||` of texts become calls of the functions here.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, StringBuilder};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::DataType as ArrowType;
+use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable as _, LogicalPlan, Operator, ScalarFunctionArgs,
@@ -82,7 +84,7 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let (Ok(a), Ok(b)) = (left.get_type(schema), right.get_type(schema)) else {
                 return kept(left, right);
             };
-            if a != b || !operation.takes(&a) {
+            if !operation.takes(&a, &b) {
                 return kept(left, right);
             }
             Ok(Transformed::yes(
@@ -90,7 +92,7 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             ))
         }
         Expr::Negative(inner) => match inner.get_type(schema) {
-            Ok(data_type) if data_type.is_signed_integer() => {
+            Ok(data_type) if data_type.is_signed_integer() || is_float(&data_type) => {
                 let zero = Expr::Literal(ScalarValue::new_zero(&data_type)?, None);
                 Ok(Transformed::yes(
                     Checked::Subtract.function().call(vec![zero, *inner]),
@@ -108,6 +110,8 @@ enum Checked {
     Add,
     Subtract,
     Multiply,
+    Divide,
+    Remainder,
     Concat,
 }
 
@@ -117,24 +121,40 @@ impl Checked {
             Operator::Plus => Self::Add,
             Operator::Minus => Self::Subtract,
             Operator::Multiply => Self::Multiply,
+            Operator::Divide => Self::Divide,
+            Operator::Modulo => Self::Remainder,
             Operator::StringConcat => Self::Concat,
             _ => return None,
         })
     }
 
-    fn takes(self, data_type: &ArrowType) -> bool {
+    fn takes(self, left: &ArrowType, right: &ArrowType) -> bool {
+        let (ArrowType::Decimal128(..), ArrowType::Decimal128(..)) = (left, right) else {
+            return left == right && self.takes_both(left);
+        };
+        // DataFusion simplifies `x % 1` to 0, also where x is not whole.
+        self == Self::Remainder
+    }
+
+    fn takes_both(self, data_type: &ArrowType) -> bool {
         match self {
             Self::Concat => *data_type == ArrowType::Utf8,
-            _ => data_type.is_integer(),
+            // DataFusion itself checks what integers are divided by.
+            Self::Divide | Self::Remainder => is_float(data_type),
+            Self::Add | Self::Subtract | Self::Multiply => {
+                data_type.is_integer() || is_float(data_type)
+            }
         }
     }
 
     fn function(self) -> &'static Arc<ScalarUDF> {
-        static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 4]> = LazyLock::new(|| {
+        static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 6]> = LazyLock::new(|| {
             [
                 Checked::Add,
                 Checked::Subtract,
                 Checked::Multiply,
+                Checked::Divide,
+                Checked::Remainder,
                 Checked::Concat,
             ]
             .map(|operation| {
@@ -161,6 +181,8 @@ impl ScalarUDFImpl for CheckedFunction {
             Checked::Add => "checked_add",
             Checked::Subtract => "checked_subtract",
             Checked::Multiply => "checked_multiply",
+            Checked::Divide => "checked_divide",
+            Checked::Remainder => "checked_remainder",
             Checked::Concat => "checked_concat",
         }
     }
@@ -170,7 +192,12 @@ impl ScalarUDFImpl for CheckedFunction {
     }
 
     fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
-        Ok(types[0].clone())
+        match self.operation {
+            Checked::Remainder => {
+                BinaryTypeCoercer::new(&types[0], &Operator::Modulo, &types[1]).get_result_type()
+            }
+            _ => Ok(types[0].clone()),
+        }
     }
 
     fn is_strict(&self) -> bool {
@@ -188,13 +215,47 @@ impl ScalarUDFImpl for CheckedFunction {
             Checked::Add => on_columns(&args.args, numeric::add)?,
             Checked::Subtract => on_columns(&args.args, numeric::sub)?,
             Checked::Multiply => on_columns(&args.args, numeric::mul)?,
+            Checked::Divide => on_columns(&args.args, numeric::div)?,
+            Checked::Remainder => on_columns(&args.args, numeric::rem)?,
         };
+        let result = canonical(result);
         if all_scalars {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
                 &result, 0,
             )?));
         }
         Ok(ColumnarValue::Array(result))
+    }
+}
+
+fn is_float(data_type: &ArrowType) -> bool {
+    matches!(data_type, ArrowType::Float32 | ArrowType::Float64)
+}
+
+/// One NaN and one zero, so that floats compare, group and sort alike however they came about.
+fn canonical(array: ArrayRef) -> ArrayRef {
+    macro_rules! canonical {
+        ($type:ty, $native:ty) => {{
+            let floats = array.as_primitive::<$type>();
+            let odd =
+                |float: &$native| float.is_nan() || (*float == 0.0 && float.is_sign_negative());
+            if !floats.values().iter().any(odd) {
+                return array;
+            }
+            let one = |float: $native| {
+                if float.is_nan() {
+                    <$native>::NAN
+                } else {
+                    float + 0.0
+                }
+            };
+            Arc::new(floats.unary::<_, $type>(one))
+        }};
+    }
+    match array.data_type() {
+        ArrowType::Float32 => canonical!(Float32Type, f32),
+        ArrowType::Float64 => canonical!(Float64Type, f64),
+        _ => array,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Text beside UUID and EMBEDDING columns, brought into the form of the column.
+//! Text beside UUID and EMBEDDING columns and numbers beside decimals, brought into the form of the column.
 //!
 //! UUIDs are lower-case text to DataFusion: without this, a comparison with an upper-case UUID would quietly be false.
 
@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{Array as _, AsArray as _, StringArray};
 use arrow::datatypes::DataType as ArrowType;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
-use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, plan_datafusion_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -19,8 +19,12 @@ use kalam_link_core::DataType;
 use kalam_link_core::Value;
 use kalam_link_core::cell::{UuidText, parse_uuid, value_from_cell};
 
+use super::decimals;
 use crate::encode::wire_type;
 use crate::value::embedding_scalar;
+
+/// Characters of a malformed text that an error shows.
+const SHOWN_CHARS_MAX: usize = 60;
 
 /// Rewrites the literals of a plan whose types are not settled yet.
 pub(crate) fn own_literals(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -51,8 +55,11 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let (mut left, mut right) = (left, right);
-            let changed =
-                compares(op) && fit(&mut left, &right, schema)? | fit(&mut right, &left, schema)?;
+            let changed = if compares(op) {
+                fit(&mut left, &right, schema)? | fit(&mut right, &left, schema)?
+            } else {
+                decimals::fit_arithmetic(&mut left, op, &mut right, schema)?
+            };
             let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
             Ok(Transformed::new_transformed(expr, changed))
         }
@@ -101,6 +108,13 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
+/// The error that an evaluation without planner gives.
+fn invalid(text: &str, data_type: DataType) -> DataFusionError {
+    let shown = text.chars().take(SHOWN_CHARS_MAX).collect();
+    let error = kalam_sql::Error::InvalidValue { shown, data_type };
+    DataFusionError::External(Box::new(crate::Error::Sql(error)))
+}
+
 fn compares(operator: Operator) -> bool {
     matches!(
         operator,
@@ -118,17 +132,17 @@ fn compares(operator: Operator) -> bool {
 /// Brings the literal `expr` into the form of `beside`; says whether it did.
 fn fit(expr: &mut Expr, beside: &Expr, schema: &DFSchema) -> Result<bool> {
     let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expr else {
-        return Ok(false);
+        return decimals::fit_compared(expr, beside, schema);
     };
     let fitting = match own_type(beside, schema) {
         Some(DataType::Uuid) => match parse_uuid(text) {
             Some(bytes) => ScalarValue::Utf8(Some(UuidText(&bytes).to_string())),
-            None => return Err(plan_datafusion_err!("`{text}` is not a valid UUID")),
+            None => return Err(invalid(text, DataType::Uuid)),
         },
         Some(data_type @ DataType::Embedding(_)) => {
             match value_from_cell(&serde_json::Value::String(text.clone()), data_type) {
                 Ok(Value::Embedding(floats)) => embedding_scalar(&floats),
-                _ => return Err(plan_datafusion_err!("`{text}` is not a valid {data_type}")),
+                _ => return Err(invalid(text, data_type)),
             }
         }
         _ => return Ok(false),
@@ -188,9 +202,8 @@ impl ScalarUDFImpl for ToUuid {
             if texts.is_null(row) {
                 return Ok(None);
             }
-            let bytes = parse_uuid(texts.value(row)).ok_or_else(|| {
-                exec_datafusion_err!("`{}` is not a valid UUID", texts.value(row))
-            })?;
+            let bytes = parse_uuid(texts.value(row))
+                .ok_or_else(|| invalid(texts.value(row), DataType::Uuid))?;
             Ok(Some(UuidText(&bytes).to_string()))
         });
         Ok(ColumnarValue::Array(Arc::new(

@@ -142,3 +142,68 @@ async fn dropping_a_stream_ends_its_query() {
     }
     assert_eq!(db.rows(&alice, "SELECT 1").await, r#"[["1"]]"#);
 }
+
+#[tokio::test]
+async fn nested_concatenation_doubles() {
+    let db = Db::open();
+    let alice = caller("alice", Role::User);
+    for levels in [1, 2, 3, 5, 10, 16] {
+        let sql = (0..levels).fold("SELECT repeat('x', 1000) AS a".to_owned(), |inner, _| {
+            format!("SELECT a || a AS a FROM ({inner})")
+        });
+        let length = db
+            .rows(&alice, &format!("SELECT length(a) FROM ({sql})"))
+            .await;
+        assert_eq!(length, format!("[[{}]]", 1000 << levels));
+    }
+}
+
+/// Prints what a grouping of 10,000 rows and the encoding of a large result cost. The limits are for release builds.
+#[tokio::test(flavor = "multi_thread")]
+async fn grouping_ten_thousand_rows_is_quick() {
+    let db = Db::open();
+    let alice = caller("alice", Role::User);
+    let root = caller("root", Role::System);
+    db.run(&root, "CREATE NAMESPACE g; CREATE USER TABLE g.t (id BIGINT PRIMARY KEY, kind TEXT, n INT, body TEXT)").await;
+    for first in (0..10_000).step_by(1_000) {
+        let values = (first..first + 1_000)
+            .map(|id| format!("({id}, 'kind {}', {id}, 'some text of row {id}')", id % 50));
+        db.run(
+            &alice,
+            &format!(
+                "INSERT INTO g.t VALUES {}",
+                values.collect::<Vec<_>>().join(", ")
+            ),
+        )
+        .await;
+    }
+    let sql = "SELECT kind, count(*), sum(n), avg(n) FROM g.t GROUP BY kind ORDER BY kind";
+    let mut best = Duration::MAX;
+    for _ in 0..20 {
+        let started = Instant::now();
+        let reply = db.ask(&alice, sql, &[]).await.unwrap();
+        best = best.min(started.elapsed());
+        assert_eq!(reply.row_count, 50);
+    }
+    println!("GROUP BY over 10,000 rows: {best:?}");
+    let limit = if cfg!(debug_assertions) {
+        Duration::from_secs(1)
+    } else {
+        Duration::from_millis(10)
+    };
+    assert!(best <= limit, "{best:?}");
+    let started = Instant::now();
+    let reply = db
+        .ask(
+            &alice,
+            "SELECT id, kind, n, body FROM g.t WHERE _seq > 0",
+            &[],
+        )
+        .await
+        .unwrap();
+    println!(
+        "{} rows of 4 columns read and encoded: {:?}",
+        reply.row_count,
+        started.elapsed()
+    );
+}

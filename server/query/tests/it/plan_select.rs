@@ -310,6 +310,9 @@ async fn integers_do_not_wrap_round() {
         "SELECT max(-9223372036854775807 - id * 2) FROM chat.notes",
         "SELECT max(id * 9223372036854775807) FROM chat.notes WHERE id > 1",
         "SELECT max(1 / (id - id)) FROM chat.notes",
+        "SELECT sum(id * 4000000000000000000) FROM chat.notes WHERE id < 3",
+        "SELECT stars, sum(9223372036854775807 - id) FROM chat.notes GROUP BY stars",
+        "SELECT sum(9223372036854775807 - id) OVER (ORDER BY id) FROM chat.notes",
         "SELECT max(CAST(body AS INT)) FROM chat.notes",
     ] {
         let error = db.error(&alice, sql).await;

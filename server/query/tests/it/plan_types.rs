@@ -96,7 +96,10 @@ async fn literals_of_every_type_compare() {
         .await;
     assert_eq!(
         (error.code, error.message.as_str()),
-        (ErrorCode::InvalidSql, "`nonsense` is not a valid UUID")
+        (
+            ErrorCode::SqlExecutionError,
+            "'nonsense' is not a valid UUID"
+        )
     );
 }
 

@@ -3,6 +3,7 @@
 use kalam_link_core::{DataType, Decimal, Value};
 
 use super::wrong_type;
+use crate::coerce::{canonical, canonical_single};
 use crate::error::Error;
 use crate::expr::Arithmetic;
 use crate::expr::types::decimal_scale;
@@ -26,12 +27,16 @@ pub(crate) fn apply(operator: Arithmetic, left: &Value, right: &Value) -> Result
             integers(operator, whole(left)?, whole(right)?).map(V::BigInt)
         }
         (V::Date(_), _) | (_, V::Date(_)) => dates(operator, left, right),
-        (V::Double(_), _) | (_, V::Double(_)) => {
-            Ok(V::Double(floats(operator, double(left)?, double(right)?)))
-        }
-        (V::Float(_), _) | (_, V::Float(_)) => {
-            Ok(V::Float(singles(operator, single(left)?, single(right)?)))
-        }
+        (V::Double(_), _) | (_, V::Double(_)) => Ok(V::Double(canonical(floats(
+            operator,
+            double(left)?,
+            double(right)?,
+        )))),
+        (V::Float(_), _) | (_, V::Float(_)) => Ok(V::Float(canonical_single(singles(
+            operator,
+            single(left)?,
+            single(right)?,
+        )))),
         (V::Decimal(_), _) | (_, V::Decimal(_)) => {
             decimals(operator, decimal(left)?, decimal(right)?).map(V::Decimal)
         }
@@ -46,8 +51,8 @@ pub(crate) fn negate(value: &Value) -> Result<Value, Error> {
         V::SmallInt(number) => V::SmallInt(number.checked_neg().ok_or(Error::Overflow)?),
         V::Int(number) => V::Int(number.checked_neg().ok_or(Error::Overflow)?),
         V::BigInt(number) => V::BigInt(number.checked_neg().ok_or(Error::Overflow)?),
-        V::Float(number) => V::Float(-number),
-        V::Double(number) => V::Double(-number),
+        V::Float(number) => V::Float(canonical_single(-number)),
+        V::Double(number) => V::Double(canonical(-number)),
         V::Decimal(number) => {
             V::Decimal(Decimal::new(-number.unscaled(), number.scale()).ok_or(Error::Overflow)?)
         }

@@ -1,13 +1,15 @@
 //! Syntax tree to [`Expr`]: resolves names, checks types, folds constants.
 
+use kalam_link_core::cell::{UuidText, parse_uuid};
 use kalam_link_core::{DataType, Value};
 use kalam_model::TableDef;
 use sqlparser::ast::{self, BinaryOperator, UnaryOperator};
 
-use super::literal::{self, Sign};
+use super::literal::{self, BesideDecimal, Sign};
 use super::types::{arithmetic_type, comparison_type, fold_types, is_numeric, is_text, union_type};
 use super::{Arithmetic, ColumnScope, Comparison, Expr, Letters, Node, OnFailure, Ty, Typed, Uses};
 use crate::error::Error;
+use crate::eval::cast::invalid;
 use crate::functions;
 
 /// Deeper expressions go to the planner, which grows its stack.
@@ -316,7 +318,16 @@ impl Compiler<'_> {
             }
             _ => return Err(not_simple(ast)),
         };
-        let operands = [self.expr(left)?, self.expr(right)?];
+        let operands = match (op, [self.expr(left)?, self.expr(right)?]) {
+            (BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply, [a, b]) => {
+                let types = [a.ty, b.ty];
+                [
+                    number_beside(a, left, types[1]).0,
+                    number_beside(b, right, types[0]).0,
+                ]
+            }
+            (_, operands) => operands,
+        };
         let ty = arithmetic_type(arithmetic, operands[0].ty, operands[1].ty)
             .ok_or_else(|| not_simple(ast))?;
         Ok(Typed {
@@ -407,7 +418,11 @@ impl Compiler<'_> {
         right: &ast::Expr,
         ast: &ast::Expr,
     ) -> Result<[Typed; 2], Error> {
-        let (left, right) = (self.expr(left)?, self.expr(right)?);
+        let sides = [self.expr(left)?, self.expr(right)?];
+        let types = [sides[0].ty, sides[1].ty];
+        let [a, b] = sides;
+        let left = compared_beside(a, left, types[1], ast)?;
+        let right = compared_beside(b, right, types[0], ast)?;
         let (left_type, right_type) = (left.ty.known(), right.ty.known());
         Ok([
             to_comparable(left, right_type, ast)?,
@@ -444,7 +459,7 @@ impl Compiler<'_> {
         let input = self.expr(input)?;
         let list = list
             .iter()
-            .map(|item| self.expr(item))
+            .map(|item| compared_beside(self.expr(item)?, item, input.ty, ast))
             .collect::<Result<Vec<_>, _>>()?;
         let (mut list, input) = self.unify_compared(list, input, ast)?;
         list.shrink_to_fit();
@@ -457,7 +472,10 @@ impl Compiler<'_> {
     fn between(&mut self, operands: [&ast::Expr; 3], ast: &ast::Expr) -> Result<Typed, Error> {
         let [input, low, high] = operands;
         let input = self.expr(input)?;
-        let bounds = vec![self.expr(low)?, self.expr(high)?];
+        let bounds = vec![
+            compared_beside(self.expr(low)?, low, input.ty, ast)?,
+            compared_beside(self.expr(high)?, high, input.ty, ast)?,
+        ];
         let (bounds, input) = self.unify_compared(bounds, input, ast)?;
         let [low, high] = <[Typed; 2]>::try_from(bounds).map_err(|_| not_simple(ast))?;
         Ok(boolean(Node::Between(Box::new([input, low, high]))))
@@ -478,6 +496,10 @@ impl Compiler<'_> {
         let others = others
             .into_iter()
             .map(|other| {
+                let other = match input_type {
+                    Some(input_type) => uuid_constant(other, input_type)?,
+                    None => other,
+                };
                 let parameter = matches!(other.node, Node::Parameter { .. });
                 to_comparable(other, if parameter { input_type } else { common }, ast)
             })
@@ -637,6 +659,39 @@ const fn has_text_form(data_type: DataType) -> bool {
 
 /// Prepares one side of a comparison whose other side has type `other`: a constant is cast to the common type once and
 /// a parameter takes the form that cells of `other` have. What remains is settled for each pair of values.
+/// Beside a decimal a number is the decimal that was written, not the DOUBLE next to it. Also says whether a DOUBLE has
+/// lost what was written.
+fn number_beside(side: Typed, written: &ast::Expr, beside: Ty) -> (Typed, bool) {
+    if let (Node::Constant(Value::Double(number)), Ty::Known(DataType::Decimal { .. })) =
+        (&side.node, beside)
+        && lone_number(written).is_some()
+    {
+        return match literal::beside_decimal(*number) {
+            BesideDecimal::Exact(decimal, data_type) => {
+                let ty = Ty::Known(data_type);
+                let node = Node::Constant(Value::Decimal(decimal));
+                (Typed { node, ty }, false)
+            }
+            BesideDecimal::Rounded => (side, true),
+            BesideDecimal::Float => (side, false),
+        };
+    }
+    (side, false)
+}
+
+/// [`number_beside`] for comparisons, where a number that was rounded would quietly not match.
+fn compared_beside(
+    side: Typed,
+    written: &ast::Expr,
+    beside: Ty,
+    ast: &ast::Expr,
+) -> Result<Typed, Error> {
+    match number_beside(side, written, beside) {
+        (_, true) => Err(not_simple(ast)),
+        (side, false) => Ok(side),
+    }
+}
+
 fn to_comparable(side: Typed, other: Option<DataType>, ast: &ast::Expr) -> Result<Typed, Error> {
     let Some(other) = other else { return Ok(side) };
     if let Node::Parameter {
@@ -644,6 +699,13 @@ fn to_comparable(side: Typed, other: Option<DataType>, ast: &ast::Expr) -> Resul
         data_type: None,
     } = side.node
     {
+        if matches!(other, DataType::Decimal { .. }) {
+            let data_type = Some(other);
+            return Ok(Typed {
+                node: Node::Parameter { index, data_type },
+                ty: Ty::Unknown,
+            });
+        }
         let data_type = takes_cells(other).then_some(other);
         let ty = data_type.map_or(Ty::Unknown, Ty::Known);
         return Ok(Typed {
@@ -651,6 +713,7 @@ fn to_comparable(side: Typed, other: Option<DataType>, ast: &ast::Expr) -> Resul
             ty,
         });
     }
+    let side = uuid_constant(side, other)?;
     let Some(own) = side.ty.known() else {
         return Ok(side);
     };
@@ -666,6 +729,17 @@ fn to_comparable(side: Typed, other: Option<DataType>, ast: &ast::Expr) -> Resul
     }
 }
 
+/// A text beside a UUID is a UUID, in whatever form it is written; what is none is a mistake and not just another text.
+fn uuid_constant(mut side: Typed, beside: DataType) -> Result<Typed, Error> {
+    if beside == DataType::Uuid
+        && let Node::Constant(Value::Text(text)) = &mut side.node
+    {
+        let uuid = parse_uuid(text).ok_or_else(|| invalid(text, DataType::Uuid))?;
+        *text = UuidText(&uuid).to_string();
+    }
+    Ok(side)
+}
+
 /// Types whose cells in JSON are not literals of the type: there a parameter is read as a cell.
 pub(crate) const fn takes_cells(data_type: DataType) -> bool {
     matches!(
@@ -675,6 +749,7 @@ pub(crate) const fn takes_cells(data_type: DataType) -> bool {
             | DataType::Date
             | DataType::Time
             | DataType::Bytes
+            | DataType::Uuid
     )
 }
 

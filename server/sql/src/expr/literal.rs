@@ -42,6 +42,40 @@ pub(super) fn exact(digits: &str, sign: Sign) -> Option<Decimal> {
     signed(digits, sign).parse().ok()
 }
 
+/// What a number with a point or an exponent means beside a decimal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BesideDecimal {
+    /// The decimal that was written, and its type.
+    Exact(Decimal, DataType),
+    /// More digits than a DOUBLE keeps: what was written is not known any more.
+    Rounded,
+    /// So large or small that only its order matters.
+    Float,
+}
+
+/// Reads a number back from the DOUBLE that it was parsed into.
+#[must_use]
+pub fn beside_decimal(number: f64) -> BesideDecimal {
+    const EXACT_DIGITS_MAX: usize = 15;
+    const PRECISION_MAX: u8 = 30;
+    const SCALE_MAX: u8 = 20;
+    let shown = format!("{number:e}");
+    let mantissa = shown.split('e').next().unwrap_or_default();
+    if mantissa.bytes().filter(u8::is_ascii_digit).count() > EXACT_DIGITS_MAX {
+        return BesideDecimal::Rounded;
+    }
+    let Ok(decimal) = shown.parse::<Decimal>() else {
+        return BesideDecimal::Float;
+    };
+    let digits = decimal.unscaled().unsigned_abs().checked_ilog10();
+    let digits = digits.map_or(1, |log| u8::try_from(log + 1).unwrap_or(u8::MAX));
+    let (precision, scale) = (digits.max(decimal.scale()), decimal.scale());
+    if precision > PRECISION_MAX || scale > SCALE_MAX {
+        return BesideDecimal::Float;
+    }
+    BesideDecimal::Exact(decimal, DataType::Decimal { precision, scale })
+}
+
 fn signed(digits: &str, sign: Sign) -> String {
     let mut text = String::with_capacity(digits.len() + 1);
     if sign == Sign::Minus {

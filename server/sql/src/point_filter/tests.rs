@@ -118,11 +118,10 @@ fn constants_of_another_kind_are_left_to_a_scan() {
         ("big", "5.0"),
         ("big", "' 5'"),
         ("name", "5"),
-        ("price", "12.5"),
+        ("price", "12.555"),
         ("price", "'12.555'"),
         ("single", "1.5"),
         ("at", "'1970-1-1'"),
-        ("uuid", "'67E55044-10B1-426F-9247-BB680E5FE0C8'"),
     ] {
         let found = lookup(&format!("{column} = {constant}"), &[column], &[]).unwrap();
         assert_eq!(found.keys, None, "{column} = {constant}");
