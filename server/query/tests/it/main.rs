@@ -8,6 +8,7 @@ mod exec_support;
 mod exec_transactions;
 mod exec_values;
 mod plan_limits;
+mod plan_property;
 mod plan_select;
 mod plan_support;
 mod plan_system;
