@@ -42,7 +42,7 @@ pub(crate) async fn run(
             Altered::Nothing(message) => return Ok(call.message(message)),
             Altered::Changed { def, check } => {
                 check_rows(call, &table, check).await?;
-                call.inner.engine.alter_table(def).await
+                call.inner.engine.alter_table(*def).await
             }
         };
         drop(gate);
@@ -62,7 +62,7 @@ enum Altered {
     /// IF [NOT] EXISTS, and nothing is to be done.
     Nothing(String),
     Changed {
-        def: TableDef,
+        def: Box<TableDef>,
         check: RowCheck,
     },
 }
@@ -159,7 +159,10 @@ fn altered(call: &Call<'_>, table: &Table, change: &AlterTable) -> Result<Altere
             RowCheck::None
         }
     };
-    Ok(Altered::Changed { def, check })
+    Ok(Altered::Changed {
+        def: Box::new(def),
+        check,
+    })
 }
 
 /// Old rows get what the default gives now, once and for all.
