@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{self, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{self, Visitor};
 use kalam_engine::Catalog;
 use kalam_model::{Caller, Namespace, TableId, ViewDef};
 

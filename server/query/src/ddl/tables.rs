@@ -161,7 +161,7 @@ pub(crate) fn options(
     options.access_level = new.access_level.unwrap_or(current.access_level);
     options.write_level = new.write_level.unwrap_or(current.write_level);
     options.use_user_storage = new.use_user_storage.unwrap_or(current.use_user_storage);
-    if kind == TableKind::Stream && !options.ttl_seconds.is_some_and(|seconds| seconds > 0) {
+    if kind == TableKind::Stream && options.ttl_seconds.is_none_or(|seconds| seconds == 0) {
         return Err(Error::definition(
             id,
             "a STREAM table needs TTL_SECONDS of at least 1",

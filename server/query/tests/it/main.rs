@@ -1,3 +1,7 @@
+//! The executor and the planner over a database in memory.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
 mod exec_concurrent;
 mod exec_ddl;
 mod exec_limits;

@@ -123,7 +123,7 @@ fn expression(dice: &mut Dice, kind: Kind, depth: usize) -> String {
 
 fn condition(dice: &mut Dice, depth: usize) -> String {
     let kind = KINDS[dice.roll(KINDS.len())];
-    let mut operand = |dice: &mut Dice| expression(dice, kind, depth);
+    let operand = |dice: &mut Dice| expression(dice, kind, depth);
     let (a, b, c) = (operand(dice), operand(dice), operand(dice));
     match dice.roll(11) {
         0 => format!("({a} IS {}NULL)", dice.pick(&["", "NOT "])),
