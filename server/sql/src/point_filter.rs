@@ -9,7 +9,8 @@ use sqlparser::ast::{self, BinaryOperator};
 use crate::coerce::{canonical, canonical_single, time};
 use crate::error::Error;
 use crate::eval::cast::is_foreign_time;
-use crate::expr::compile::{qualifies, takes_cells};
+use crate::expr::compile::qualifies;
+use crate::expr::sides::takes_cells;
 use crate::expr::{ColumnScope, EvalContext, Expr, RowValues, compile};
 use crate::params;
 
