@@ -122,48 +122,27 @@ fn columns(world: &World<'_>) -> Result<Vec<Vec<Value>>, Error> {
             }));
         }
     }
-    for view in world
-        .catalog
-        .views()
-        .filter(|view| visible::sees_view(&world.catalog, world.caller, view))
-    {
+    for view in world.catalog.views() {
+        if !visible::sees_view(&world.catalog, world.caller, view) {
+            continue;
+        }
         // A view whose tables have changed has no columns that could be shown.
-        let Ok(fields) = world
-            .view_schema(view)
-            .map(|schema| encode::fields_of(&schema))
-        else {
+        let Ok(schema) = world.view_schema(view) else {
             continue;
         };
-        for field in fields {
-            rows.push(column_row(&Described {
-                namespace: view.id.namespace.as_str(),
-                table: &view.id.name,
-                name: &field.name,
-                position: field.index + 1,
-                default: None,
-                nullable: true,
-                written: field.data_type.to_string(),
-                data_type: field.data_type,
-                max_chars: None,
-            }));
+        let (namespace, table) = (view.id.namespace.as_str(), &view.id.name);
+        for field in encode::fields_of(&schema) {
+            let described =
+                Described::bare(namespace, table, &field.name, field.index, field.data_type);
+            rows.push(column_row(&described));
         }
     }
     for (namespace, name) in super::visible_names(world.caller) {
-        let described = super::find(namespace, name)
-            .into_iter()
-            .flat_map(|table| table.columns.iter().enumerate());
-        for (index, (column, data_type)) in described {
-            rows.push(column_row(&Described {
-                namespace,
-                table: name,
-                name: column,
-                position: index + 1,
-                default: None,
-                nullable: true,
-                written: data_type.to_string(),
-                data_type: *data_type,
-                max_chars: None,
-            }));
+        let columns = super::find(namespace, name).map_or(&[][..], |table| table.columns);
+        for (index, (column, data_type)) in columns.iter().enumerate() {
+            rows.push(column_row(&Described::bare(
+                namespace, name, column, index, *data_type,
+            )));
         }
     }
     Ok(rows)
@@ -180,6 +159,29 @@ struct Described<'a> {
     written: String,
     data_type: DataType,
     max_chars: Option<u32>,
+}
+
+impl<'a> Described<'a> {
+    /// A column of which nothing but the type is known.
+    fn bare(
+        namespace: &'a str,
+        table: &'a str,
+        name: &'a str,
+        index: usize,
+        data_type: DataType,
+    ) -> Self {
+        Self {
+            namespace,
+            table,
+            name,
+            position: index + 1,
+            default: None,
+            nullable: true,
+            written: data_type.to_string(),
+            data_type,
+            max_chars: None,
+        }
+    }
 }
 
 fn column_row(column: &Described<'_>) -> Vec<Value> {
