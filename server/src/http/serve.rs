@@ -104,8 +104,7 @@ fn protocol(config: &ServerConfig) -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
         .max_header_size(config.header_bytes_max)
-        .max_buf_size(config.header_bytes_max.max(65_536))
-        .pipeline_flush(true);
+        .max_buf_size(config.header_bytes_max.max(65_536));
     builder
 }
 

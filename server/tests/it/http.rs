@@ -9,6 +9,7 @@ mod repeat;
 mod routes;
 mod storage;
 mod streams;
+mod wire;
 
 use serde_json::Value;
 
