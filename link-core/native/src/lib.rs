@@ -1,0 +1,1 @@
+//! The KalamDB client for Rust: drives `kalam-link-core` with tokio.
