@@ -82,6 +82,38 @@ impl fmt::Display for UserId {
     }
 }
 
+/// Name that a client gives a subscription, unique on its socket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubscriptionId(Arc<str>);
+
+impl SubscriptionId {
+    /// Longest id in bytes that the server takes.
+    pub const BYTES_MAX: usize = 256;
+
+    /// Takes any text: the server answers to what it refuses.
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self(Arc::from(text.as_ref()))
+    }
+
+    /// Neither empty nor too long.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        (1..=Self::BYTES_MAX).contains(&self.0.len())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What an account may do, weakest first. The rights of each role are listed in the SQL reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

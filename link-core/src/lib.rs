@@ -5,15 +5,17 @@
 //! same code runs in the server, in native clients and, compiled to WASM, in browsers.
 
 pub mod cell;
+pub mod codec;
 pub mod decimal;
 pub mod error;
 pub mod http;
 pub mod ids;
+pub mod message;
 pub mod statements;
 pub mod value;
 
 pub use cell::{CellError, append_cell};
 pub use decimal::{Decimal, DecimalError};
 pub use error::{ErrorCode, ServerError};
-pub use ids::{Role, SeqId, UserId};
+pub use ids::{Role, SeqId, SubscriptionId, UserId};
 pub use value::{DataType, Field, Value};

@@ -1,0 +1,118 @@
+//! Messages to frames and back: JSON text, MessagePack with named fields.
+//!
+//! Compression is the driver's: it inflates what [`is_gzip`] recognises before it decodes. Size limits are the
+//! driver's too, since it can refuse a frame before it is in memory.
+
+mod rows;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use rows::{Cell, ChangeBody, ChangeParts, RowEncoder, batch_frame};
+
+use crate::message::{ClientMessage, Serialization, ServerMessage};
+
+/// What a WebSocket carries, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+/// The frame is not a message of the protocol.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    #[error("not a JSON message of the protocol: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("not a MessagePack message of the protocol: {0}")]
+    Msgpack(#[from] rmp_serde::decode::Error),
+    /// A binary frame although JSON was negotiated.
+    #[error("binary frames need MessagePack to be negotiated")]
+    UnsupportedData,
+}
+
+impl Frame {
+    /// A message in the negotiated form.
+    #[must_use]
+    pub fn encode(message: &impl Serialize, serialization: Serialization) -> Self {
+        match serialization {
+            Serialization::Json => Self::json(message),
+            Serialization::Msgpack => Self::Binary(
+                rmp_serde::to_vec_named(message)
+                    .expect("messages are plain data, and writing to memory does not fail"),
+            ),
+        }
+    }
+
+    /// A message as JSON text, whatever was negotiated: authentication.
+    #[must_use]
+    pub fn json(message: &impl Serialize) -> Self {
+        Self::Text(
+            serde_json::to_string(message)
+                .expect("messages are plain data, and writing to memory does not fail"),
+        )
+    }
+
+    /// Bytes that were written in the negotiated form.
+    ///
+    /// # Panics
+    ///
+    /// If JSON bytes are not UTF-8, which none of the writers of this crate makes.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>, serialization: Serialization) -> Self {
+        match serialization {
+            Serialization::Json => {
+                Self::Text(String::from_utf8(bytes).expect("JSON is written as UTF-8"))
+            }
+            Serialization::Msgpack => Self::Binary(bytes),
+        }
+    }
+
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// Reads what a client sent. Text is JSON; binary is MessagePack, if that was negotiated.
+pub fn decode_client(
+    frame: &Frame,
+    serialization: Serialization,
+) -> Result<ClientMessage, CodecError> {
+    decode(frame, serialization)
+}
+
+/// Reads what a server sent. Inflate it first if [`is_gzip`]; `binary` JSON is what was inflated.
+pub fn decode_server(
+    frame: &Frame,
+    serialization: Serialization,
+) -> Result<ServerMessage, CodecError> {
+    match (frame, serialization) {
+        // A text message that was compressed comes in a binary frame.
+        (Frame::Binary(bytes), Serialization::Json) => Ok(serde_json::from_slice(bytes)?),
+        _ => decode(frame, serialization),
+    }
+}
+
+fn decode<T: DeserializeOwned>(
+    frame: &Frame,
+    serialization: Serialization,
+) -> Result<T, CodecError> {
+    match (frame, serialization) {
+        (Frame::Text(text), _) => Ok(serde_json::from_str(text)?),
+        (Frame::Binary(bytes), Serialization::Msgpack) => Ok(rmp_serde::from_slice(bytes)?),
+        (Frame::Binary(_), Serialization::Json) => Err(CodecError::UnsupportedData),
+    }
+}
+
+/// Whether a binary frame is compressed. No MessagePack map and no JSON text begins with these bytes.
+#[must_use]
+pub fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+#[cfg(test)]
+mod tests;
