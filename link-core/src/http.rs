@@ -119,3 +119,17 @@ pub struct HealthResponse {
     pub api_version: String,
     pub build_date: String,
 }
+
+/// Address of the socket of the server whose HTTP API is at `base`: `http://host:8080` → `ws://host:8080/v1/ws`. A
+/// `ws` address is taken as it is.
+#[must_use]
+pub fn websocket_url(base: &str) -> String {
+    let base = base.trim_end_matches('/');
+    let (scheme, rest) = match base.split_once("://") {
+        Some(("https", rest)) => ("wss", rest),
+        Some(("http", rest)) => ("ws", rest),
+        Some(_) => return base.to_owned(),
+        None => ("ws", base),
+    };
+    format!("{scheme}://{rest}/v1/ws")
+}

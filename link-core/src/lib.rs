@@ -10,8 +10,11 @@ pub mod decimal;
 pub mod error;
 pub mod http;
 pub mod ids;
+pub mod live_rows;
 pub mod message;
+pub mod session;
 pub mod statements;
+pub mod time;
 pub mod value;
 
 pub use cell::{CellError, append_cell};
