@@ -1,5 +1,11 @@
 //! The JSON bodies of `/v1/api/sql` and `/v1/api/auth/*`.
 
+mod request;
+
+pub use request::{
+    HttpRequest, Method, ReplyError, login_reply, logout_reply, me_reply, sql_reply,
+};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 

@@ -4,6 +4,7 @@
 //! where a SQL statement ends. Nothing in this crate opens a socket, reads a clock or draws a random number (I9), so the
 //! same code runs in the server, in native clients and, compiled to WASM, in browsers.
 
+pub mod auth;
 pub mod cell;
 pub mod codec;
 pub mod decimal;
@@ -14,6 +15,7 @@ pub mod live_rows;
 pub mod message;
 pub mod session;
 pub mod statements;
+mod subscription;
 pub mod time;
 pub mod value;
 

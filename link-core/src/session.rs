@@ -15,11 +15,18 @@
 //!
 //! The states, their transitions and what a connection may rely on are described in `docs/api/websocket.md`.
 
+mod backoff;
+mod heartbeat;
 mod input;
+mod link;
+mod live;
+mod messages;
 mod options;
 mod output;
+mod queries;
+mod wire_names;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 pub use input::{
     CredentialsFailure, Delivery, Input, NetworkHint, QueryId, SocketQuery, Subscribe,
@@ -32,7 +39,12 @@ pub use output::{
 
 use crate::ids::SubscriptionId;
 use crate::live_rows::LiveRows;
+use crate::subscription::Subscription;
 use crate::time::Millis;
+use backoff::Backoff;
+use link::{Link, LinkMemory};
+use queries::Queries;
+use wire_names::WireNames;
 
 /// Subscriptions of one session, ended ones with rows included.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
@@ -75,8 +87,13 @@ pub enum LinkState {
 #[derive(Debug)]
 pub struct Session {
     options: SessionOptions,
+    link: Link,
+    memory: LinkMemory,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    wire_names: WireNames,
+    queries: Queries,
+    /// What one input leads to. Bounded, since the driver drains it before the next.
     outputs: VecDeque<Output>,
-    link: LinkState,
 }
 
 impl Session {
@@ -84,34 +101,94 @@ impl Session {
     /// server do not come back at once.
     #[must_use]
     pub fn new(options: SessionOptions, seed: u64) -> Self {
-        let _ = seed;
         Self {
+            memory: LinkMemory::new(Backoff::new(options.backoff, seed)),
             options,
+            link: Link::Offline,
+            subscriptions: BTreeMap::new(),
+            wire_names: WireNames::default(),
+            queries: Queries::default(),
             outputs: VecDeque::new(),
-            link: LinkState::Offline,
         }
     }
 
     /// Feeds one event. Drain [`poll_output`](Self::poll_output) until `Wait` before the next call.
     pub fn handle_input(&mut self, input: Input, now: Millis) {
-        let _ = (input, now, &self.options);
+        match input {
+            Input::Connect => self.connect(),
+            Input::Disconnect => self.disconnect(now),
+            Input::Opened { connection } if self.is_current(connection) => self.opened(now),
+            Input::Failed {
+                connection,
+                status,
+                message,
+            } if self.is_current(connection) => self.failed(status, message, now),
+            Input::Closed {
+                connection,
+                code,
+                reason,
+            } if self.is_current(connection) => self.closed(code, reason, now),
+            Input::Frame { connection, frame } if self.is_current(connection) => {
+                self.frame(&frame, now);
+            }
+            // From a socket that the session has done with.
+            Input::Opened { .. }
+            | Input::Failed { .. }
+            | Input::Closed { .. }
+            | Input::Frame { .. } => {}
+            Input::Timer => {
+                self.expire_rows(now);
+                self.timer(now);
+            }
+            Input::Credentials(credentials) => self.credentials(credentials, now),
+            Input::CredentialsFailed { failure, message } => {
+                self.credentials_failed(failure, message, now);
+            }
+            Input::Subscribe(request) => self.subscribe(request),
+            Input::Unsubscribe { id } => self.unsubscribe(&id),
+            Input::Pause { id } => self.pause(&id),
+            Input::Resume { id } => self.unpause(&id),
+            Input::Query(query) => self.query(query),
+            Input::CancelQuery { id } => self.queries.cancel(id),
+            Input::Network(hint) => self.network(hint, now),
+        }
     }
 
     /// The next thing to do. `Wait` means there is nothing else.
     pub fn poll_output(&mut self, now: Millis) -> Output {
-        let _ = now;
-        self.outputs.pop_front().unwrap_or(Output::Wait(None))
+        self.outputs
+            .pop_front()
+            .unwrap_or_else(|| Output::Wait(self.deadline().map(|deadline| deadline.max(now))))
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        let expiries = self
+            .subscriptions
+            .values()
+            .filter_map(Subscription::next_expiry);
+        self.link.deadline().into_iter().chain(expiries).min()
     }
 
     #[must_use]
     pub fn state(&self) -> LinkState {
-        self.link
+        self.link.state()
     }
 
     /// Rows of a subscription with [`Delivery::Rows`]; after it ended, its last ones until `Unsubscribe`.
     #[must_use]
     pub fn rows(&self, id: &SubscriptionId) -> Option<&LiveRows> {
-        let _ = id;
-        None
+        self.subscriptions.get(id)?.rows()
+    }
+
+    /// Whether `connection` is the socket in use.
+    fn is_current(&self, connection: ConnectionId) -> bool {
+        self.memory.connection == connection && self.link.has_socket()
+    }
+
+    fn event(&mut self, event: SessionEvent) {
+        self.outputs.push_back(Output::Event(event));
     }
 }
+
+#[cfg(test)]
+mod tests;

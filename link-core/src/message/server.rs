@@ -148,6 +148,8 @@ pub enum ResyncReason {
     SchemaChanged,
     /// The resume point is older than what the server keeps of deleted rows.
     BelowResumeFloor,
+    /// The resume point is newer than anything that the server has.
+    AheadOfServer,
     /// A load without seq order was interrupted.
     LoadInterrupted,
     /// A window cannot be resumed.

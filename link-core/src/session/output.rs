@@ -10,7 +10,7 @@ use crate::message::{
 use crate::time::Millis;
 
 /// What the driver should do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Output {
     /// Open a socket; answer with `Opened` or `Failed`. No other socket is wanted any more.
     Dial(Dial),
@@ -30,6 +30,35 @@ pub enum Output {
     Event(SessionEvent),
     /// Nothing more to do until something happens or, at the latest, this moment: then feed `Timer`.
     Wait(Option<Millis>),
+}
+
+impl std::fmt::Debug for Output {
+    /// Without what is sent: it may hold credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dial(dial) => dial.fmt(f),
+            Self::Send { connection, frame } => f
+                .debug_struct("Send")
+                .field("connection", connection)
+                .field("bytes", &frame.as_bytes().len())
+                .finish(),
+            Self::Close {
+                connection,
+                code,
+                reason,
+            } => f
+                .debug_struct("Close")
+                .field("connection", connection)
+                .field("code", code)
+                .field("reason", reason)
+                .finish(),
+            Self::NeedCredentials(reason) => {
+                f.debug_tuple("NeedCredentials").field(reason).finish()
+            }
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
+        }
+    }
 }
 
 /// A socket to open.
