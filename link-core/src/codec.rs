@@ -6,7 +6,7 @@
 mod rows;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use rows::{Cell, ChangeBody, ChangeParts, RowEncoder, batch_frame};
 
@@ -29,6 +29,18 @@ pub enum CodecError {
     /// A binary frame although JSON was negotiated.
     #[error("binary frames need MessagePack to be negotiated")]
     UnsupportedData,
+}
+
+impl CodecError {
+    /// Well-formed, but not a message that this version knows: a newer peer's, perhaps.
+    #[must_use]
+    pub fn is_unknown_message(&self) -> bool {
+        match self {
+            Self::Json(cause) => cause.is_data(),
+            Self::Msgpack(cause) => matches!(cause, rmp_serde::decode::Error::Syntax(_)),
+            Self::UnsupportedData => false,
+        }
+    }
 }
 
 impl Frame {
@@ -102,8 +114,17 @@ fn decode<T: DeserializeOwned>(
     serialization: Serialization,
 ) -> Result<T, CodecError> {
     match (frame, serialization) {
-        (Frame::Text(text), _) => Ok(serde_json::from_str(text)?),
-        (Frame::Binary(bytes), Serialization::Msgpack) => Ok(rmp_serde::from_slice(bytes)?),
+        (Frame::Text(text), _) => serde_json::from_str(text).map_err(|error| {
+            // The first thing that is wrong need not be the worst: what is no JSON at all is reported as that.
+            let malformed = serde_json::from_str::<IgnoredAny>(text).err();
+            malformed.unwrap_or(error).into()
+        }),
+        (Frame::Binary(bytes), Serialization::Msgpack) => {
+            rmp_serde::from_slice(bytes).map_err(|error| {
+                let malformed = rmp_serde::from_slice::<IgnoredAny>(bytes).err();
+                malformed.unwrap_or(error).into()
+            })
+        }
         (Frame::Binary(_), Serialization::Json) => Err(CodecError::UnsupportedData),
     }
 }

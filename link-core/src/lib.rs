@@ -13,9 +13,12 @@ pub mod http;
 pub mod ids;
 pub mod live_rows;
 pub mod message;
+mod random;
 pub mod session;
 pub mod statements;
 mod subscription;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod value;
 

@@ -337,6 +337,3 @@ impl Subscription {
         events
     }
 }
-
-#[cfg(test)]
-mod tests;

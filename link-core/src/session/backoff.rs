@@ -1,6 +1,7 @@
 //! How long to wait before the next try, and when to stop trying.
 
 use super::BackoffOptions;
+use crate::random::Random;
 
 // Doubling more often than this is above every sensible maximum.
 const DOUBLINGS_MAX: u32 = 20;
@@ -9,7 +10,7 @@ const DOUBLINGS_MAX: u32 = 20;
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     options: BackoffOptions,
-    random: u64,
+    random: Random,
     failures: u32,
 }
 
@@ -17,7 +18,7 @@ impl Backoff {
     pub(super) fn new(options: BackoffOptions, seed: u64) -> Self {
         Self {
             options,
-            random: seed,
+            random: Random::new(seed),
             failures: 0,
         }
     }
@@ -49,16 +50,7 @@ impl Backoff {
             .delay_first_ms
             .saturating_mul(1 << doublings)
             .min(self.options.delay_max_ms);
-        Some(self.next_random() % bound.saturating_add(1).max(1))
-    }
-
-    /// SplitMix64: small, and good enough for delays.
-    fn next_random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Some(self.random.up_to(bound))
     }
 }
 

@@ -5,8 +5,7 @@ use super::backoff::Backoff;
 use super::heartbeat::{Beat, Heartbeat};
 use super::{
     AuthenticateBy, CLOSE_EXPIRED, ConnectionId, CredentialsFailure, CredentialsReason, Dial,
-    DisconnectReason, LinkState, NetworkHint, Output, QueryError, Session, SessionError,
-    SessionEvent,
+    DisconnectReason, LinkState, NetworkHint, Output, Session, SessionError, SessionEvent,
 };
 use crate::codec::Frame;
 use crate::ids::{Role, UserId};
@@ -205,7 +204,7 @@ impl Session {
         }
         self.drop_socket(Socket::NORMAL, now);
         self.link = Link::Offline;
-        self.fail_queries(QueryError::NotSent);
+        self.fail_queries();
         self.event(SessionEvent::Disconnected {
             reason: DisconnectReason::Requested,
             retry_at: None,
@@ -468,8 +467,8 @@ impl Session {
 
     fn fail(&mut self, error: SessionError) {
         self.link = Link::Closed;
-        self.fail_queries(QueryError::NotSent);
         self.event(SessionEvent::Failed(error));
+        self.fail_queries();
     }
 
     pub(super) fn timer(&mut self, now: Millis) {

@@ -195,9 +195,9 @@ impl Session {
         }
     }
 
-    pub(super) fn fail_queries(&mut self, error: QueryError) {
-        for id in self.queries.clear() {
-            let outcome = Err(error.clone());
+    pub(super) fn fail_queries(&mut self) {
+        for (id, error) in self.queries.clear() {
+            let outcome = Err(error);
             self.event(SessionEvent::Query { id, outcome });
         }
     }

@@ -24,6 +24,8 @@ struct OpenQuery {
 enum Progress {
     Waiting,
     Sent,
+    /// Sent on a connection that is gone, and to be sent again.
+    WaitingAgain,
 }
 
 impl Queries {
@@ -50,7 +52,7 @@ impl Queries {
     pub(super) fn send(&mut self) -> Vec<ClientMessage> {
         let mut messages = Vec::new();
         for (number, open) in &mut self.open {
-            if open.progress == Progress::Waiting {
+            if open.progress != Progress::Sent {
                 open.progress = Progress::Sent;
                 messages.push(message(*number, &open.query));
             }
@@ -68,8 +70,11 @@ impl Queries {
     pub(super) fn interrupt(&mut self) -> Vec<QueryId> {
         let mut ended = Vec::new();
         self.open.retain(|_, open| {
-            let keep = open.progress == Progress::Waiting || open.query.request_id.is_some();
-            open.progress = Progress::Waiting;
+            if open.progress != Progress::Sent {
+                return true;
+            }
+            open.progress = Progress::WaitingAgain;
+            let keep = open.query.request_id.is_some();
             if !keep {
                 ended.push(open.query.id);
             }
@@ -79,9 +84,14 @@ impl Queries {
     }
 
     /// The session stops: every query ends.
-    pub(super) fn clear(&mut self) -> Vec<QueryId> {
+    pub(super) fn clear(&mut self) -> Vec<(QueryId, QueryError)> {
         let open = std::mem::take(&mut self.open);
-        open.into_values().map(|open| open.query.id).collect()
+        open.into_values()
+            .map(|open| match open.progress {
+                Progress::Waiting => (open.query.id, QueryError::NotSent),
+                Progress::Sent | Progress::WaitingAgain => (open.query.id, QueryError::Interrupted),
+            })
+            .collect()
     }
 }
 
