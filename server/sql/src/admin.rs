@@ -161,6 +161,13 @@ pub(crate) fn describe(input: &mut Input<'_>) -> Result<Statement, Error> {
     })
 }
 
+/// After KILL LIVE QUERY.
+pub(crate) fn kill_live_query(input: &mut Input<'_>) -> Result<Statement, Error> {
+    Ok(Statement::KillLiveQuery {
+        id: input.string("the id of a live query")?,
+    })
+}
+
 /// A form of the language that this server does not have; the rest of the statement is not looked at.
 pub(crate) fn unsupported(input: &mut Input<'_>, what: &str) -> Result<Statement, Error> {
     while !input.is_at_end() {
@@ -173,7 +180,7 @@ pub(crate) fn unsupported(input: &mut Input<'_>, what: &str) -> Result<Statement
 
 /// Statements that begin with a word of their own and are not built: `what` names the form.
 pub(crate) fn unbuilt(input: &mut Input<'_>) -> Option<Result<Statement, Error>> {
-    const FORMS: [&str; 33] = [
+    const FORMS: [&str; 31] = [
         "STORAGE FLUSH TABLE",
         "STORAGE FLUSH ALL",
         "STORAGE COMPACT TABLE",
@@ -187,8 +194,6 @@ pub(crate) fn unbuilt(input: &mut Input<'_>) -> Option<Result<Statement, Error>>
         "DROP INDEX",
         "CREATE API KEY",
         "DROP API KEY",
-        "SUBSCRIBE TO",
-        "KILL LIVE QUERY",
         "KILL JOB",
         "KILL QUERY",
         "BACKUP DATABASE",

@@ -22,12 +22,19 @@ pub(crate) const LEFT_DEEP_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct KalamDialect {
     steps_left: Cell<usize>,
+    /// `OPTIONS (` after a table is a clause of the statement and no alias.
+    options_follow: Cell<bool>,
 }
 
 impl KalamDialect {
     /// Allows for the parse of that many tokens. Honest statements visit a token once or twice.
     pub fn allow(&self, tokens: usize) {
         self.steps_left.set(20_000 + 4 * tokens);
+    }
+
+    /// The query that is read next may be followed by OPTIONS.
+    pub fn options_follow(&self) {
+        self.options_follow.set(true);
     }
 
     fn step(&self) -> Result<(), ParserError> {
@@ -111,6 +118,13 @@ impl Dialect for KalamDialect {
     // Parsed in order to be refused by name.
     fn supports_update_order_by(&self) -> bool {
         true
+    }
+
+    fn is_table_factor_alias(&self, explicit: bool, kw: &Keyword, parser: &mut Parser<'_>) -> bool {
+        let is_clause = self.options_follow.get()
+            && *kw == Keyword::OPTIONS
+            && parser.peek_token_ref().token == Token::LParen;
+        explicit || (!is_clause && self.is_table_alias(kw, parser))
     }
 
     /// Words whose own syntax failed are not tried again as names of functions.

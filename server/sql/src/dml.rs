@@ -327,8 +327,11 @@ pub(crate) fn delete(input: &mut Input<'_>) -> Result<Statement, Error> {
     })))
 }
 
-/// The one table that UPDATE or DELETE changes, and its alias.
-fn target(table: TableWithJoins, statement: &str) -> Result<(TableRef, Option<String>), Error> {
+/// The one table that a statement is about, and its alias.
+pub(crate) fn target(
+    table: TableWithJoins,
+    statement: &str,
+) -> Result<(TableRef, Option<String>), Error> {
     refuse(!table.joins.is_empty(), &format!("JOIN in {statement}"))?;
     let TableFactor::Table {
         name,

@@ -13,6 +13,7 @@ use crate::params::bind_indexed;
 
 pub(crate) mod compile;
 pub(crate) mod literal;
+pub(crate) mod settle;
 pub(crate) mod sides;
 pub(crate) mod types;
 

@@ -15,6 +15,7 @@ use crate::tokens::lower_first;
 
 pub(crate) struct Input<'a> {
     pub parser: Parser<'a>,
+    dialect: &'a KalamDialect,
     /// Line and column after the last token.
     end: (u64, u64),
     shown: Shown,
@@ -50,6 +51,7 @@ impl<'a> Input<'a> {
         dialect.allow(count);
         Self {
             parser,
+            dialect,
             end,
             shown: Shown::Words,
         }
@@ -200,6 +202,11 @@ impl<'a> Input<'a> {
     pub fn query(&mut self) -> Result<Box<Query>, Error> {
         let result = self.parser.parse_query();
         self.lift(result)
+    }
+
+    /// The query that is read next may be followed by OPTIONS.
+    pub fn options_follow(&self) {
+        self.dialect.options_follow();
     }
 
     pub fn comma_separated<T>(

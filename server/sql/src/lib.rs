@@ -18,8 +18,10 @@ mod options;
 mod params;
 mod parse;
 mod point_filter;
+mod predicate;
 mod query;
 pub mod statement;
+mod subscribe;
 #[cfg(test)]
 mod testing;
 mod tokens;
@@ -39,7 +41,10 @@ pub use parse::{
     parse_query,
 };
 pub use point_filter::{PointFilter, primary_key_lookup};
+pub use predicate::Predicate;
 pub use query::RELATIONS_MAX;
 pub use sqlparser::ast;
+pub use subscribe::bind::{LiveQuery, OrderTerm, SelectedColumn};
+pub use subscribe::{ColumnName, Limit, OrderName, SelectedName, Subscription, parse_subscription};
 pub use tokens::{EXPRESSION_DEPTH_MAX, PARAMETERS_MAX, SET_OPERATIONS_MAX};
 pub use types::cast_type;

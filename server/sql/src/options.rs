@@ -1,8 +1,11 @@
-//! `WITH (name = value, …)` of tables.
+//! `WITH (name = value, …)` of tables and OPTIONS of subscriptions.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use kalam_link_core::SeqId;
+use kalam_link_core::message::SubscribeOptions;
 use kalam_model::{AccessLevel, TableKind};
 use sqlparser::tokenizer::Token;
 
@@ -53,6 +56,25 @@ pub(crate) fn table_properties(input: &mut Input<'_>) -> Result<NewOptions, Erro
 /// After SET ACCESS LEVEL.
 pub(crate) fn access_level(input: &mut Input<'_>) -> Result<AccessLevel, Error> {
     Value::read(input)?.parsed("ACCESS LEVEL")
+}
+
+/// After OPTIONS of SUBSCRIBE TO.
+pub(crate) fn subscribe_options(input: &mut Input<'_>) -> Result<SubscribeOptions, Error> {
+    let mut options = SubscribeOptions::default();
+    each(
+        input,
+        |name, value| {
+            match name {
+                "LAST_ROWS" => options.last_rows = Some(value.whole(name, 0..=u64::MAX)?),
+                "BATCH_SIZE" => options.batch_size = Some(value.number(name, u32::MAX)?),
+                "FROM_SEQ_ID" => options.from = Some(SeqId(value.whole(name, 0..=u64::MAX)?)),
+                _ => return Ok(false),
+            }
+            Ok(true)
+        },
+        "SUBSCRIBE TO",
+    )?;
+    Ok(options)
 }
 
 /// False if the option is none of those that can be changed.
@@ -132,13 +154,21 @@ impl Value {
     }
 
     fn number(&self, option: &str, max: u32) -> Result<u32, Error> {
+        let number = self.whole(option, 1..=u64::from(max))?;
+        Ok(u32::try_from(number).unwrap_or(max))
+    }
+
+    fn whole(&self, option: &str, range: RangeInclusive<u64>) -> Result<u64, Error> {
         let number = self
             .as_str()
             .trim()
             .parse()
             .ok()
-            .filter(|number| (1..=max).contains(number));
-        number.ok_or_else(|| wrong(option, format!("expected a number from 1 to {max}")))
+            .filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            let (min, max) = range.into_inner();
+            wrong(option, format!("expected a number from {min} to {max}"))
+        })
     }
 
     fn flag(&self, option: &str) -> Result<bool, Error> {

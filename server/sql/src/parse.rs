@@ -14,7 +14,7 @@ use crate::input::Input;
 use crate::query::check_query;
 use crate::statement::Statement;
 use crate::tokens::Tokens;
-use crate::{admin, ddl, dml};
+use crate::{admin, ddl, dml, subscribe};
 
 /// Statements in one request.
 pub const STATEMENTS_MAX: usize = 1_000;
@@ -86,7 +86,7 @@ fn in_batch(error: Error, index: usize, statements: usize) -> Error {
 }
 
 /// Positions count from the beginning of the request.
-fn moved(error: Error, (start_line, start_column): (u64, u64)) -> Error {
+pub(crate) fn moved(error: Error, (start_line, start_column): (u64, u64)) -> Error {
     match error {
         Error::Syntax {
             message,
@@ -119,7 +119,7 @@ fn parse_piece(text: &str) -> Result<(Statement, usize), Error> {
 }
 
 /// `… AS USER 'u'` at the end of a statement, as earlier versions wrote it: nothing else has these three tokens.
-fn refuse_inline_user(tokens: &[TokenWithSpan]) -> Result<(), Error> {
+pub(crate) fn refuse_inline_user(tokens: &[TokenWithSpan]) -> Result<(), Error> {
     let is = |token: &TokenWithSpan, keyword: Keyword| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
     let found = tokens.windows(4).any(|window| {
         let [before, first, second, third] = window else {
@@ -242,6 +242,11 @@ fn statement(input: &mut Input<'_>) -> Result<Statement, Error> {
             input.expect("SHOW")?;
             admin::show(input)
         }
+        "SUBSCRIBE" => {
+            let subscription = subscribe::subscribe(input)?;
+            Ok(Statement::Subscribe(Box::new(subscription)))
+        }
+        "KILL" if input.eat("KILL LIVE QUERY") => admin::kill_live_query(input),
         "DESCRIBE" | "DESC" => {
             input.parser.advance_token();
             admin::describe(input)
@@ -439,6 +444,7 @@ fn execute_as(input: &mut Input<'_>) -> Result<Statement, Error> {
         Statement::Begin
         | Statement::Commit
         | Statement::Rollback
+        | Statement::Subscribe(_)
         | Statement::UseNamespace { .. } => {
             return Err(Error::invalid(
                 "EXECUTE AS USER cannot contain this statement",

@@ -200,7 +200,7 @@ fn column_index(ast: &ast::Expr, table: &TableDef, alias: Option<&str>) -> Optio
         .flatten()
 }
 
-enum KeyPart {
+pub(crate) enum KeyPart {
     Equals(Value),
     /// NULL, or beyond the type.
     Never,
@@ -208,7 +208,7 @@ enum KeyPart {
 }
 
 /// The one value of a key column that equals `constant`, as comparisons of these types go.
-fn equal_key(constant: Value, data_type: DataType) -> KeyPart {
+pub(crate) fn equal_key(constant: Value, data_type: DataType) -> KeyPart {
     use DataType as D;
     let sure = |value: Option<Value>| value.map_or(KeyPart::Unsure, KeyPart::Equals);
     match (data_type, constant) {

@@ -596,6 +596,15 @@ fn check_table_function(name: &ObjectName) -> Result<(), Error> {
     })
 }
 
+/// The parts of a name, folded.
+pub(crate) fn folded_parts(name: &ObjectName) -> Result<Vec<String>, Error> {
+    let parts = name.0.iter().map(|part| match part {
+        ObjectNamePart::Identifier(ident) => Ok(fold(ident)),
+        ObjectNamePart::Function(_) => Err(Error::unsupported("a function instead of a name")),
+    });
+    parts.collect()
+}
+
 fn single_part(name: &ObjectName) -> Option<&Ident> {
     match name.0.as_slice() {
         [ObjectNamePart::Identifier(ident)] => Some(ident),

@@ -6,6 +6,8 @@ use kalam_link_core::{DataType, Role};
 use kalam_model::{AccessLevel, FlushPolicy, TableKind, WriteLevel};
 use sqlparser::ast;
 
+use crate::subscribe::Subscription;
+
 /// A table, view or index as written: the namespace may be left to the request. Unquoted names are folded to lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TableRef {
@@ -103,6 +105,12 @@ pub enum Statement {
     },
     RestoreUser {
         user: String,
+    },
+
+    // Live queries.
+    Subscribe(Box<Subscription>),
+    KillLiveQuery {
+        id: String,
     },
 
     /// Part of the language, not of this server: answered with UNSUPPORTED and this name.

@@ -18,7 +18,7 @@ const DEPTH_MAX: usize = 96;
 const EXCLUDED: &str = "excluded";
 
 /// Name of the column that every table has.
-const SEQ: &str = "_seq";
+pub(crate) const SEQ: &str = "_seq";
 
 pub(super) fn compile(ast: &ast::Expr, scope: &ColumnScope<'_>) -> Result<Expr, Error> {
     let mut compiler = Compiler {
@@ -69,15 +69,20 @@ pub(super) fn lone_number(ast: &ast::Expr) -> Option<(&str, Sign)> {
 }
 
 pub(crate) fn not_simple(ast: &ast::Expr) -> Error {
-    const SHOWN_CHARS_MAX: usize = 80;
-    let text = ast.to_string();
-    Error::NotSimple(match text.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    })
+    Error::NotSimple(shorten(ast))
 }
 
-fn constant(value: Value) -> Typed {
+/// The beginning of an expression, for messages.
+pub(crate) fn shorten(ast: &ast::Expr) -> String {
+    const SHOWN_CHARS_MAX: usize = 80;
+    let text = ast.to_string();
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+pub(super) fn constant(value: Value) -> Typed {
     Typed {
         ty: Ty::of(&value),
         node: Node::Constant(value),
@@ -460,7 +465,7 @@ impl Compiler<'_> {
             .iter()
             .map(|item| compared_beside(self.expr(item)?, item, input.ty, ast))
             .collect::<Result<Vec<_>, _>>()?;
-        let (mut list, input) = self.unify_compared(list, input, ast)?;
+        let (mut list, input) = unify_compared(list, input, ast)?;
         list.shrink_to_fit();
         Ok(boolean(Node::InList {
             input: Box::new(input),
@@ -475,35 +480,9 @@ impl Compiler<'_> {
             compared_beside(self.expr(low)?, low, input.ty, ast)?,
             compared_beside(self.expr(high)?, high, input.ty, ast)?,
         ];
-        let (bounds, input) = self.unify_compared(bounds, input, ast)?;
+        let (bounds, input) = unify_compared(bounds, input, ast)?;
         let [low, high] = <[Typed; 2]>::try_from(bounds).map_err(|_| not_simple(ast))?;
         Ok(boolean(Node::Between(Box::new([input, low, high]))))
-    }
-
-    /// Brings all to the one type in which DataFusion compares them.
-    fn unify_compared(
-        &mut self,
-        others: Vec<Typed>,
-        input: Typed,
-        ast: &ast::Expr,
-    ) -> Result<(Vec<Typed>, Typed), Error> {
-        let types = std::iter::once(input.ty).chain(others.iter().map(|other| other.ty));
-        let common = fold_types(types, comparison_type)
-            .ok_or_else(|| not_simple(ast))?
-            .known();
-        let input_type = input.ty.known();
-        let others = others
-            .into_iter()
-            .map(|other| {
-                let other = match input_type {
-                    Some(input_type) => uuid_constant(other, input_type)?,
-                    None => other,
-                };
-                let parameter = matches!(other.node, Node::Parameter { .. });
-                to_comparable(other, if parameter { input_type } else { common }, ast)
-            })
-            .collect::<Result<_, _>>()?;
-        Ok((others, to_comparable(input, common, ast)?))
     }
 
     fn like(
@@ -572,7 +551,7 @@ impl Compiler<'_> {
             None => return Err(not_simple(ast)),
             Some(operand) => {
                 let operand = self.expr(operand)?;
-                let (unified, operand) = self.unify_compared(whens, operand, ast)?;
+                let (unified, operand) = unify_compared(whens, operand, ast)?;
                 whens = unified;
                 Some(Box::new(operand))
             }
@@ -652,11 +631,36 @@ fn negate_if(negated: bool, input: Typed) -> Typed {
     if negated { negate(input) } else { input }
 }
 
-const fn has_text_form(data_type: DataType) -> bool {
+pub(super) const fn has_text_form(data_type: DataType) -> bool {
     !matches!(data_type, DataType::Bytes | DataType::Embedding(_))
 }
 
-fn unify_branches(
+/// Brings all to the one type in which DataFusion compares them.
+pub(super) fn unify_compared(
+    others: Vec<Typed>,
+    input: Typed,
+    ast: &ast::Expr,
+) -> Result<(Vec<Typed>, Typed), Error> {
+    let types = std::iter::once(input.ty).chain(others.iter().map(|other| other.ty));
+    let common = fold_types(types, comparison_type)
+        .ok_or_else(|| not_simple(ast))?
+        .known();
+    let input_type = input.ty.known();
+    let others = others
+        .into_iter()
+        .map(|other| {
+            let other = match input_type {
+                Some(input_type) => uuid_constant(other, input_type)?,
+                None => other,
+            };
+            let parameter = matches!(other.node, Node::Parameter { .. });
+            to_comparable(other, if parameter { input_type } else { common }, ast)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok((others, to_comparable(input, common, ast)?))
+}
+
+pub(super) fn unify_branches(
     branches: Vec<Typed>,
     common: fn(DataType, DataType) -> Option<DataType>,
     ast: &ast::Expr,
@@ -712,7 +716,7 @@ fn cast_target(data_type: &ast::DataType) -> Option<DataType> {
 }
 
 /// Evaluates a node whose parts are all constants. One that fails stays: it fails for the row that reaches it.
-fn fold(typed: Typed) -> Typed {
+pub(super) fn fold(typed: Typed) -> Typed {
     let constant = |part: &Typed| matches!(part.node, Node::Constant(_));
     let all_constant = match &typed.node {
         Node::Constant(_)

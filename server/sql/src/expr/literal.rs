@@ -121,7 +121,7 @@ fn hex(digits: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// Position, from 0, of `$n`.
-pub(super) fn placeholder(text: &str) -> Result<usize, Error> {
+pub(crate) fn placeholder(text: &str) -> Result<usize, Error> {
     let index = text
         .strip_prefix('$')
         .and_then(|digits| digits.parse::<usize>().ok());

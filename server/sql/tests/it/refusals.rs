@@ -310,6 +310,41 @@ fn clauses_of_queries() {
 }
 
 #[test]
+fn clauses_of_live_queries() {
+    insta::assert_snapshot!(all_shown(&[
+        "SUBSCRIBE",
+        "SUBSCRIBE t",
+        "SUBSCRIBE TO",
+        "SUBSCRIBE TO t u",
+        "SUBSCRIBE TO t ORDER BY a",
+        "SUBSCRIBE TO t OPTIONS (rows=1)",
+        "SUBSCRIBE TO t OPTIONS (last_rows=1, last_rows=2)",
+        "SUBSCRIBE TO t OPTIONS (batch_size=0)",
+        "SUBSCRIBE TO t OPTIONS (last_rows='x')",
+        "SUBSCRIBE TO t OPTIONS ()",
+        "SUBSCRIBE TO t OPTIONS (last_rows=1) WHERE a = 1",
+        "SUBSCRIBE TO t WHERE a IN (SELECT 1)",
+        "SUBSCRIBE TO (SELECT * FROM t)",
+        "SUBSCRIBE TO SELECT count(*) FROM t",
+        "SUBSCRIBE TO SELECT a AS b FROM t",
+        "SUBSCRIBE TO SELECT DISTINCT a FROM t",
+        "SUBSCRIBE TO SELECT a FROM t JOIN u ON true",
+        "SUBSCRIBE TO SELECT a FROM t GROUP BY a",
+        "SUBSCRIBE TO SELECT a FROM t UNION SELECT a FROM u",
+        "SUBSCRIBE TO SELECT a FROM t ORDER BY lower(a)",
+        "SUBSCRIBE TO SELECT a FROM t LIMIT 1 OFFSET 1",
+        "SUBSCRIBE TO SELECT a FROM t LIMIT 1 + 1",
+        "SUBSCRIBE TO SELECT a FROM t FOR UPDATE",
+        "EXECUTE AS USER 'u' (SUBSCRIBE TO t)",
+        "KILL LIVE QUERY",
+        "KILL LIVE QUERY x",
+        "KILL LIVE QUERY 5",
+        "KILL LIVE QUERY 'x' 'y'",
+        "KILL LIVE 'x'",
+    ]));
+}
+
+#[test]
 fn other_statements() {
     insta::assert_snapshot!(all_shown(&[
         "hello",

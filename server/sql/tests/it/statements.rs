@@ -6,7 +6,7 @@ use kalam_sql::statement::{
     AlterUser, Cell, ConflictAction, CreateUser, Delete, IfExists, Insert, InsertSource,
     NewAuthentication, Statement, TableRef, Update,
 };
-use kalam_sql::{canonical, canonical_query, parse, parse_expr, parse_query};
+use kalam_sql::{Limit, Subscription, canonical, canonical_query, parse, parse_expr, parse_query};
 
 use crate::{parsed, refused};
 
@@ -516,6 +516,42 @@ fn parameters_are_counted() {
     refused("SELECT $name");
 }
 
+#[track_caller]
+fn subscription(text: &str) -> Subscription {
+    match parsed(text) {
+        Statement::Subscribe(subscription) => *subscription,
+        other => panic!("{text}\nwas read as {other:?}"),
+    }
+}
+
+#[test]
+fn live_queries() {
+    let whole = subscription("SUBSCRIBE TO ns.t WHERE a > $2 OPTIONS (last_rows=1)");
+    assert_eq!((whole.table, whole.parameters), (table("ns.t"), 2));
+    assert_eq!(whole.options.last_rows, Some(1));
+    let select = subscription("subscribe to select a from t order by a limit 3;");
+    assert_eq!(select.table, table("t"));
+    assert_eq!(select.limit, Some(Limit::Rows(3)));
+    assert_eq!(
+        select.to_select("ns"),
+        "SELECT a FROM ns.t ORDER BY a LIMIT 3"
+    );
+    check(
+        "KILL LIVE QUERY '12-3'",
+        Statement::KillLiveQuery {
+            id: "12-3".to_owned(),
+        },
+    );
+    assert!(matches!(
+        parsed("EXECUTE AS USER 'u' (KILL LIVE QUERY 'x')"),
+        Statement::ExecuteAs { statement, .. }
+            if matches!(*statement, Statement::KillLiveQuery { .. })
+    ));
+    let batch = parse("SUBSCRIBE TO t OPTIONS (batch_size=2); KILL LIVE QUERY 'x'").unwrap();
+    assert_eq!(batch.len(), 2);
+    refused("EXECUTE AS USER 'u' (SUBSCRIBE TO t)");
+}
+
 #[test]
 fn what_is_not_built_is_named() {
     for (text, what) in [
@@ -547,12 +583,6 @@ fn what_is_not_built_is_named() {
         ("STORAGE FLUSH ALL IN NAMESPACE ns", "STORAGE FLUSH ALL"),
         ("STORAGE COMPACT TABLE ns.t", "STORAGE COMPACT TABLE"),
         ("STORAGE COMPACT ALL", "STORAGE COMPACT ALL"),
-        (
-            "SUBSCRIBE TO ns.t WHERE a > 1 OPTIONS (last_rows=1)",
-            "SUBSCRIBE TO",
-        ),
-        ("SUBSCRIBE TO SELECT * FROM t", "SUBSCRIBE TO"),
-        ("KILL LIVE QUERY 'x'", "KILL LIVE QUERY"),
         ("KILL JOB 'x'", "KILL JOB"),
         ("KILL QUERY 'x'", "KILL QUERY"),
         ("BACKUP DATABASE TO '/x'", "BACKUP DATABASE"),
