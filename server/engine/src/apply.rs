@@ -10,11 +10,12 @@ mod reconcile;
 mod user;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kalam_model::{Applied, Command, GroupId, Rejection, SeqId, TableDef, TableNumber};
-use kalam_store::{Batch, Layouts, Store, hot, meta as store_meta, requests, stream};
+use kalam_store::meta::{self as store_meta, TableFloors};
+use kalam_store::{Batch, Layouts, Store, hot, requests, stream};
 
 pub(crate) use reconcile::reconcile;
 
@@ -54,6 +55,8 @@ pub struct Applier {
     /// Whether the batch holds something that must outlive a power cut.
     durable: bool,
     effects: Effects,
+    /// Tables whose changes are collected in the effects.
+    watched: Arc<BTreeSet<TableNumber>>,
 }
 
 impl Applier {
@@ -78,7 +81,13 @@ impl Applier {
             last_seq_stored: last_seq,
             durable: false,
             effects: Effects::default(),
+            watched: Arc::default(),
         })
+    }
+
+    /// Collects the changes of these tables in the effects, from the next command on.
+    pub fn watch(&mut self, tables: Arc<BTreeSet<TableNumber>>) {
+        self.watched = tables;
     }
 
     /// The catalog with every change so far, also of the batch that is not committed yet.
@@ -97,13 +106,12 @@ impl Applier {
     /// the command is in the batch then.
     pub fn apply(&mut self, batch: &mut Batch, command: Command) -> Result<Applied, Error> {
         batch.savepoint();
+        let changes_before = self.effects.changes.len();
         let result = match command {
             Command::Write(write) => self.write(batch, write),
             Command::PutSchema { table } => self.put_schema(batch, table),
             Command::DropTable { table } => self.forget_table(batch, table),
-            Command::PurgeTombstones { table, below } => hot::purge_tombstones(batch, table, below)
-                .map(|_| Applied::Done)
-                .map_err(Refusal::from),
+            Command::PurgeTombstones { table, below } => self.purge_tombstones(batch, table, below),
             Command::ExpireStream { table, below } => self.expire_stream(batch, table, below),
             Command::PurgeRequests { before } => requests::purge(batch, before)
                 .map(|_| Applied::Done)
@@ -114,6 +122,7 @@ impl Applier {
             Ok(applied) => Ok(applied),
             Err(refusal) => {
                 batch.rollback_to_savepoint();
+                self.effects.changes.truncate(changes_before);
                 match refusal {
                     Refusal::Rejected(rejection) => Ok(Applied::Rejected(rejection)),
                     Refusal::Failed(error) => Err(error),
@@ -153,6 +162,14 @@ impl Applier {
             &table,
         );
         self.schemas.insert(number, Arc::new(layouts));
+        // A position of its own, so that whoever has read until before it is told of the new schema (I6).
+        self.last_seq = SeqId(self.last_seq.0 + 1);
+        let floors = store_meta::TABLE_FLOORS.get(batch, &number)?;
+        let floors = TableFloors {
+            schema: self.last_seq,
+            ..floors.unwrap_or_default()
+        };
+        store_meta::TABLE_FLOORS.put(batch, &number, &floors);
         self.durable = true;
         Ok(Applied::Done)
     }
@@ -163,8 +180,27 @@ impl Applier {
         }
         hot::drop_table(batch, table)?;
         store_meta::SCHEMAS.delete_under(batch, &(GroupId::LOCAL, table))?;
+        store_meta::TABLE_FLOORS.delete(batch, &table);
         self.schemas.remove(&table);
         self.durable = true;
+        Ok(Applied::Done)
+    }
+
+    /// Who resumes below a removed tombstone would miss the delete, and so loads anew (I6).
+    fn purge_tombstones(
+        &mut self,
+        batch: &mut Batch,
+        table: TableNumber,
+        below: SeqId,
+    ) -> Result<Applied, Refusal> {
+        if self.schemas.contains_key(&table) && hot::purge_tombstones(batch, table, below)? > 0 {
+            let floors = store_meta::TABLE_FLOORS.get(batch, &table)?;
+            let floors = TableFloors {
+                tombstones: below,
+                ..floors.unwrap_or_default()
+            };
+            store_meta::TABLE_FLOORS.put(batch, &table, &floors);
+        }
         Ok(Applied::Done)
     }
 
@@ -177,6 +213,8 @@ impl Applier {
     ) -> Result<Applied, Refusal> {
         if self.schemas.contains_key(&table) {
             stream::expire(batch, table, below)?;
+            // Whoever missed the delete of such a row sees it expire.
+            hot::purge_tombstones(batch, table, below)?;
         }
         Ok(Applied::Done)
     }

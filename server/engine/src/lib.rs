@@ -8,6 +8,7 @@ mod catalog;
 mod ddl;
 mod error;
 mod job;
+pub mod live;
 mod lock;
 mod propose;
 mod published;
@@ -28,6 +29,7 @@ pub use published::Effects;
 pub use users::{Credential, NewUser, UserChange, Users};
 
 use job::Retention;
+use live::Live;
 use lock::KeyLocks;
 use propose::LocalOptions;
 use published::Published;
@@ -62,6 +64,7 @@ pub struct Engine {
     store: Store,
     published: Arc<Published>,
     proposer: Arc<LocalProposer>,
+    live: Arc<Live>,
     retention: Retention,
     users: Users,
     snowflakes: Snowflakes,
@@ -74,13 +77,14 @@ impl Engine {
         let mut applier = Applier::load(&store)?;
         apply::reconcile(&mut applier, &store)?;
         let published = Arc::new(Published::new(applier.catalog(), applier.last_seq()));
+        let live = Live::start(store.clone(), Arc::clone(&published))?;
         let local = LocalOptions {
             durability: options.durability,
         };
         let proposer = Arc::new(LocalProposer::start(
             store.clone(),
             applier,
-            Arc::clone(&published),
+            Arc::clone(&live),
             local,
         )?);
         let retention = Retention::start(Arc::clone(&proposer), Arc::clone(&published), &options)?;
@@ -89,6 +93,7 @@ impl Engine {
             store,
             published,
             proposer,
+            live,
             retention,
             users,
             snowflakes: Snowflakes::new(options.node),
@@ -111,6 +116,12 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.store.snapshot()
+    }
+
+    /// Live queries: connections, subscriptions and what they are told.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     #[must_use]
@@ -180,6 +191,7 @@ impl Engine {
     pub fn close(&self) {
         self.retention.close();
         self.proposer.close();
+        self.live.close();
     }
 }
 

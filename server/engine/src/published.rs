@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use kalam_model::{SeqId, TableNumber, UserId, UserRecord};
+use kalam_model::{Change, SeqId, TableNumber, UserId, UserRecord};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 
@@ -22,6 +22,8 @@ pub struct Effects {
     pub(crate) users: BTreeSet<UserId>,
     /// STREAM tables that got rows, with the newest sequence number.
     pub(crate) streams: BTreeMap<TableNumber, SeqId>,
+    /// What happened to the rows of watched tables, in commit order.
+    pub(crate) changes: Vec<Change>,
 }
 
 impl Effects {

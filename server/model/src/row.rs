@@ -30,6 +30,6 @@ impl Row {
 }
 
 /// The primary key of a row, encoded so that the order of the bytes is the order of the values.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RowKey(pub Vec<u8>);

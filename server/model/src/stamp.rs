@@ -25,6 +25,18 @@ impl Timestamp {
         u64::try_from(self.0 / 1_000).unwrap_or(0)
     }
 
+    /// That many milliseconds later.
+    #[must_use]
+    pub fn plus_ms(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(Self::from_unix_ms(milliseconds).0))
+    }
+
+    /// That many milliseconds earlier.
+    #[must_use]
+    pub fn minus_ms(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_sub(Self::from_unix_ms(milliseconds).0))
+    }
+
     #[must_use]
     pub const fn from_unix_ms(milliseconds: u64) -> Self {
         Self((milliseconds as i64).saturating_mul(1_000))
@@ -51,6 +63,12 @@ impl Snowflakes {
             node,
             last: std::sync::atomic::AtomicU64::new(0),
         }
+    }
+
+    /// The number of this server.
+    #[must_use]
+    pub const fn node(&self) -> u16 {
+        self.node
     }
 
     /// The next id. More than 4,096 ids in a millisecond borrow from the next one.

@@ -77,20 +77,29 @@ pub fn replace(
 pub fn remove(batch: &mut Batch, slice: &Slice, old_seq: SeqId, delete_seq: SeqId, key: &RowKey) {
     batch.delete(Family::Rows, slice.seq_key(old_seq));
     batch.delete(Family::Keys, slice.index_key(key));
+    bury(batch, slice, old_seq, delete_seq, key);
+}
+
+/// Leaves a tombstone. The key of a row without one is empty.
+pub fn bury(batch: &mut Batch, slice: &Slice, old_seq: SeqId, delete_seq: SeqId, key: &RowKey) {
     let mut value = encode_seq(old_seq);
     value.extend_from_slice(&key.0);
     batch.put(Family::Tombstones, slice.seq_key(delete_seq), value);
 }
 
-/// The tombstones of a slice with sequence numbers in a range, in order.
+/// The first tombstones of a slice with sequence numbers in a range, in order, at most `limit`.
 pub fn tombstones(
     reader: &impl Reader,
     slice: &Slice,
     seqs: impl RangeBounds<SeqId>,
+    limit: usize,
 ) -> Result<Vec<Tombstone>, Error> {
     let (from, to) = seq_bounds(slice, seqs);
     let mut found = Vec::new();
     reader.scan(Family::Tombstones, &from..&to, &mut |key, value| {
+        if found.len() == limit {
+            return Ok(ControlFlow::Break(()));
+        }
         found.push(decode_tombstone(key, value)?);
         Ok(ControlFlow::Continue(()))
     })?;

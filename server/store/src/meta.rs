@@ -11,8 +11,8 @@ use kalam_model::{
     AuditRecord, GroupId, Namespace, NamespaceDef, RefreshFamily, TableDef, TableId, TableNumber,
     Timestamp, UserRecord, ViewDef,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::db::{Family, Reader};
@@ -49,10 +49,27 @@ pub const LAST_SEQ: Space<GroupId, SeqId> = Space::new(12, "last sequence number
 /// The index of the last log entry that a group applied (I3).
 pub const APPLIED: Space<GroupId, u64> = Space::new(13, "applied index");
 
+/// Below this a group cannot tell what has changed since: whoever resumes there loads anew (I6).
+pub const RESUME_FLOOR: Space<GroupId, SeqId> = Space::new(14, "resume floor");
+/// The same for one table.
+pub const TABLE_FLOORS: Space<TableNumber, TableFloors> =
+    Space::new(15, "resume floors of a table");
+/// Whether the last run that did not sync each commit has ended in order.
+pub const RELAXED_RUN: Space<Whole, bool> = Space::new(16, "mark of a relaxed run");
+
 /// Name in [`COUNTERS`] of the next table number.
 pub const TABLE_COUNTER: &str = "table";
 /// Name in [`COUNTERS`] of the next number of an audit record.
 pub const AUDIT_COUNTER: &str = "audit";
+
+/// Below which sequence numbers a reader of a table cannot go on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFloors {
+    /// Tombstones below it were removed.
+    pub tombstones: SeqId,
+    /// The table got its current schema here.
+    pub schema: SeqId,
+}
 
 /// All records of one kind.
 pub struct Space<K: ?Sized, V> {

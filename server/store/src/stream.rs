@@ -45,7 +45,7 @@ pub fn get(reader: &impl Reader, slice: &Slice, seq: SeqId) -> Result<Option<Vec
     Ok(None)
 }
 
-/// Removes a row; says whether it was there. Streams keep no tombstones.
+/// Removes a row; says whether it was there. What is told about it is [`hot::bury`](crate::hot::bury)'s.
 pub fn remove(batch: &mut Batch, slice: &Slice, seq: SeqId) -> Result<bool, Error> {
     for exponent in exponents(batch, slice.slot(), slice.table())? {
         let key = key::stream_key(slice, bucket_at(exponent, seq), seq);

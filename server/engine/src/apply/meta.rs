@@ -33,8 +33,8 @@ impl Applier {
                 id,
                 from,
                 expires_at,
-            } => user::rotate(batch, &id, from, expires_at),
-            M::RevokeRefresh { id } => user::revoke(batch, &id),
+            } => self.rotate(batch, &id, from, expires_at),
+            M::RevokeRefresh { id } => self.revoke(batch, &id),
             M::PurgeSessions {
                 families_before,
                 audit_before,

@@ -41,54 +41,58 @@ impl Applier {
         self.effects.users.insert(user.id.clone());
         Ok(Applied::Done)
     }
-}
 
-/// A rejection that leaves a trace, because ending the family is what it is for.
-pub(super) fn rotate(
-    batch: &mut Batch,
-    id: &str,
-    from: u32,
-    expires_at: Timestamp,
-) -> Result<Applied, Refusal> {
-    let family = meta::REFRESH_FAMILIES
-        .get(batch, id)?
-        .filter(|family| !family.revoked)
-        .ok_or_else(|| missing(&id))?;
-    let unchanged = meta::USERS
-        .get(batch, &family.user)?
-        .is_some_and(|user| user.deleted_at.is_none() && user.version == family.user_version);
-    if family.generation != from || !unchanged {
+    /// A rejection that leaves a trace, because ending the family is what it is for.
+    pub(super) fn rotate(
+        &mut self,
+        batch: &mut Batch,
+        id: &str,
+        from: u32,
+        expires_at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let family = meta::REFRESH_FAMILIES
+            .get(batch, id)?
+            .filter(|family| !family.revoked)
+            .ok_or_else(|| missing(&id))?;
+        let unchanged = meta::USERS
+            .get(batch, &family.user)?
+            .is_some_and(|user| user.deleted_at.is_none() && user.version == family.user_version);
+        if family.generation != from || !unchanged {
+            self.effects.users.insert(family.user.clone());
+            meta::REFRESH_FAMILIES.put(
+                batch,
+                id,
+                &RefreshFamily {
+                    revoked: true,
+                    ..family
+                },
+            );
+            return Ok(Applied::Rejected(Rejection::RefreshReused));
+        }
         meta::REFRESH_FAMILIES.put(
             batch,
             id,
             &RefreshFamily {
-                revoked: true,
+                generation: from + 1,
+                expires_at,
                 ..family
             },
         );
-        return Ok(Applied::Rejected(Rejection::RefreshReused));
+        Ok(Applied::Done)
     }
-    meta::REFRESH_FAMILIES.put(
-        batch,
-        id,
-        &RefreshFamily {
-            generation: from + 1,
-            expires_at,
-            ..family
-        },
-    );
-    Ok(Applied::Done)
-}
 
-pub(super) fn revoke(batch: &mut Batch, id: &str) -> Result<Applied, Refusal> {
-    if let Some(family) = meta::REFRESH_FAMILIES.get(batch, id)? {
-        let revoked = RefreshFamily {
-            revoked: true,
-            ..family
-        };
-        meta::REFRESH_FAMILIES.put(batch, id, &revoked);
+    pub(super) fn revoke(&mut self, batch: &mut Batch, id: &str) -> Result<Applied, Refusal> {
+        if let Some(family) = meta::REFRESH_FAMILIES.get(batch, id)? {
+            // Sockets that the session opened end with it.
+            self.effects.users.insert(family.user.clone());
+            let revoked = RefreshFamily {
+                revoked: true,
+                ..family
+            };
+            meta::REFRESH_FAMILIES.put(batch, id, &revoked);
+        }
+        Ok(Applied::Done)
     }
-    Ok(Applied::Done)
 }
 
 pub(super) fn purge(

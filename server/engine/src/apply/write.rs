@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kalam_model::{
-    Applied, Mutation, Rejection, RequestRecord, Row, RowKey, SeqId, TableKind, TableNumber,
-    TableWrite, WriteCommand, WriteOutcome,
+    Applied, Change, ChangeKind, Mutation, Rejection, RequestRecord, Row, RowKey, Scope, SeqId,
+    TableKind, TableNumber, TableWrite, WriteCommand, WriteOutcome,
 };
 use kalam_store::{Batch, Layouts, Slice, hot, requests, row_codec, stream};
 
@@ -15,6 +15,8 @@ struct Target<'a> {
     layouts: &'a Layouts,
     number: TableNumber,
     slice: Slice,
+    /// Whether subscribers are to learn of its changes. What apply writes does not depend on it (I2).
+    watched: bool,
 }
 
 impl Applier {
@@ -31,16 +33,27 @@ impl Applier {
         let first = self.last_seq.next(command.time.unix_ms());
         let mut next = first;
         let mut durable = command.request.is_some();
-        for write in &command.writes {
-            let layouts = self.check_schema(write)?;
-            durable |= layouts.current().kind != TableKind::Stream;
+        let mut streams = Vec::new();
+        for write in command.writes {
+            let layouts = self.check_schema(&write)?;
+            if layouts.current().kind == TableKind::Stream {
+                streams.push(write.table);
+            } else {
+                durable = true;
+            }
             let target = Target {
                 layouts: &layouts,
                 number: write.table,
                 slice: Slice::new(write.table, &write.scope),
+                watched: self.watched.contains(&write.table),
             };
-            for mutation in &write.mutations {
-                apply_mutation(batch, &target, mutation, next, next.0 - first.0)?;
+            for mutation in write.mutations {
+                let kind = apply_mutation(batch, &target, mutation, next, next.0 - first.0)?;
+                if let Some(kind) = kind {
+                    self.effects
+                        .changes
+                        .push(change(&target, &write.scope, next, kind));
+                }
                 next.0 += 1;
             }
         }
@@ -48,7 +61,9 @@ impl Applier {
         if let Some(request) = &command.request {
             requests::put(batch, request, command.time, outcome);
         }
-        self.note_streams(&command, outcome.last_seq);
+        for table in streams {
+            self.effects.streams.insert(table, outcome.last_seq);
+        }
         self.last_seq = self.last_seq.max(outcome.last_seq);
         self.durable |= durable;
         Ok(Applied::Written(outcome))
@@ -70,17 +85,14 @@ impl Applier {
         }
         Ok(Arc::clone(layouts))
     }
+}
 
-    fn note_streams(&mut self, command: &WriteCommand, last: SeqId) {
-        for write in &command.writes {
-            let kind = self
-                .schemas
-                .get(&write.table)
-                .map(|layouts| layouts.current().kind);
-            if kind == Some(TableKind::Stream) {
-                self.effects.streams.insert(write.table, last);
-            }
-        }
+fn change(target: &Target<'_>, scope: &Scope, seq: SeqId, kind: ChangeKind) -> Change {
+    Change {
+        table: Arc::clone(target.layouts.current()),
+        scope: scope.clone(),
+        seq,
+        kind,
     }
 }
 
@@ -105,21 +117,28 @@ fn outcome(first: SeqId, next: SeqId) -> WriteOutcome {
     }
 }
 
+/// Says what changed, if the table is watched.
 fn apply_mutation(
     batch: &mut Batch,
     target: &Target<'_>,
-    mutation: &Mutation,
+    mutation: Mutation,
     seq: SeqId,
     index: u64,
-) -> Result<(), Refusal> {
+) -> Result<Option<ChangeKind>, Refusal> {
     let is_stream = target.layouts.current().kind == TableKind::Stream;
     match mutation {
-        Mutation::Insert { row } if is_stream => target.append(batch, row, seq),
-        Mutation::Insert { row } => target.insert(batch, row, seq, index),
+        Mutation::Insert { row } if is_stream => {
+            target.append(batch, &row, seq)?;
+            Ok(target.watched.then_some(ChangeKind::Insert { new: row }))
+        }
+        Mutation::Insert { row } => {
+            target.insert(batch, &row, seq, index)?;
+            Ok(target.watched.then_some(ChangeKind::Insert { new: row }))
+        }
         Mutation::Update { .. } if is_stream => Err(target.malformed()),
-        Mutation::Update { old_seq, row, .. } => target.update(batch, *old_seq, row, seq),
-        Mutation::Delete { old_seq, .. } if is_stream => target.remove_event(batch, *old_seq),
-        Mutation::Delete { old_seq, .. } => target.delete(batch, *old_seq, seq),
+        Mutation::Update { old_seq, row, .. } => target.update(batch, old_seq, row, seq),
+        Mutation::Delete { old_seq, .. } if is_stream => target.remove_event(batch, old_seq, seq),
+        Mutation::Delete { old_seq, .. } => target.delete(batch, old_seq, seq),
     }
 }
 
@@ -150,32 +169,62 @@ impl Target<'_> {
         &self,
         batch: &mut Batch,
         old_seq: SeqId,
-        row: &Row,
+        row: Row,
         seq: SeqId,
-    ) -> Result<(), Refusal> {
-        let key = self.key(row)?;
+    ) -> Result<Option<ChangeKind>, Refusal> {
+        let key = self.key(&row)?;
         if hot::live_seq(batch, &self.slice, &key)? != Some(old_seq) {
             return Err(Rejection::Stale.into());
         }
-        let bytes = self.encode(row)?;
+        let bytes = self.encode(&row)?;
+        let old = if self.watched {
+            Some(self.stored(batch, old_seq)?)
+        } else {
+            None
+        };
         hot::replace(batch, &self.slice, old_seq, seq, &key, bytes);
-        Ok(())
+        Ok(old.map(|old| ChangeKind::Update {
+            old_seq,
+            old,
+            new: row,
+        }))
     }
 
     /// A row is stored under its seq as long as its version is live (I10).
-    fn delete(&self, batch: &mut Batch, old_seq: SeqId, seq: SeqId) -> Result<(), Refusal> {
-        let stored = hot::get(batch, &self.slice, old_seq)?.ok_or(Rejection::Stale)?;
-        let key = self.key(&row_codec::decode(self.layouts, &stored)?)?;
+    fn delete(
+        &self,
+        batch: &mut Batch,
+        old_seq: SeqId,
+        seq: SeqId,
+    ) -> Result<Option<ChangeKind>, Refusal> {
+        let old = self.stored(batch, old_seq)?;
+        let key = self.key(&old)?;
         hot::remove(batch, &self.slice, old_seq, seq, &key);
-        Ok(())
+        Ok(self.removed(old_seq, old))
     }
 
-    fn remove_event(&self, batch: &mut Batch, old_seq: SeqId) -> Result<(), Refusal> {
-        if stream::remove(batch, &self.slice, old_seq)? {
-            Ok(())
-        } else {
-            Err(Rejection::Stale.into())
-        }
+    fn stored(&self, batch: &Batch, seq: SeqId) -> Result<Row, Refusal> {
+        let stored = hot::get(batch, &self.slice, seq)?.ok_or(Rejection::Stale)?;
+        Ok(row_codec::decode(self.layouts, &stored)?)
+    }
+
+    /// Leaves a tombstone for subscribers that were away; it ends with the rows of its time.
+    fn remove_event(
+        &self,
+        batch: &mut Batch,
+        old_seq: SeqId,
+        seq: SeqId,
+    ) -> Result<Option<ChangeKind>, Refusal> {
+        let stored = stream::get(batch, &self.slice, old_seq)?.ok_or(Rejection::Stale)?;
+        let old = row_codec::decode(self.layouts, &stored)?;
+        stream::remove(batch, &self.slice, old_seq)?;
+        let key = self.layouts.key_of(&old).unwrap_or_default();
+        hot::bury(batch, &self.slice, old_seq, seq, &key);
+        Ok(self.removed(old_seq, old))
+    }
+
+    fn removed(&self, old_seq: SeqId, old: Row) -> Option<ChangeKind> {
+        self.watched.then_some(ChangeKind::Delete { old_seq, old })
     }
 
     /// Every STREAM table has one; a row without would never end.

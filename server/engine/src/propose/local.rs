@@ -13,7 +13,7 @@ use super::sync::SyncTimer;
 use super::{Durability, Health, Proposer, Proposing};
 use crate::apply::Applier;
 use crate::error::Error;
-use crate::published::Published;
+use crate::live::Live;
 
 /// Commands that may wait for the thread; further ones wait in their tasks.
 const QUEUE_COMMANDS_MAX: usize = 1_024;
@@ -58,7 +58,7 @@ impl LocalProposer {
     pub(crate) fn start(
         store: Store,
         applier: Applier,
-        published: Arc<Published>,
+        live: Arc<Live>,
         options: LocalOptions,
     ) -> Result<Self, Error> {
         let (queue, proposals) = mpsc::channel(QUEUE_COMMANDS_MAX);
@@ -72,7 +72,7 @@ impl LocalProposer {
         let writer = Writer {
             store,
             applier,
-            published,
+            live,
             health: health.clone(),
             closing: Arc::clone(&closing),
             timer,
@@ -195,7 +195,7 @@ impl Drop for Ended {
 struct Writer {
     store: Store,
     applier: Applier,
-    published: Arc<Published>,
+    live: Arc<Live>,
     health: Health,
     closing: Arc<AtomicBool>,
     timer: Option<SyncTimer>,
@@ -232,6 +232,8 @@ impl Writer {
         waiting: &mut impl Iterator<Item = Proposal>,
         answers: &mut Vec<(Answer, Result<Applied, Error>)>,
     ) {
+        let live = Arc::clone(&self.live);
+        let _collecting = live.begin_commit(&mut self.applier);
         let mut batch = self.store.batch();
         let mut bytes = 0;
         while bytes < COMMIT_BYTES_MAX
@@ -304,7 +306,7 @@ impl Writer {
                 timer.mark_dirty();
             }
         }
-        self.published.publish(effects);
+        self.live.committed(effects);
         Ok(())
     }
 }

@@ -128,7 +128,7 @@ fn a_delete_leaves_a_tombstone_with_its_own_seq() {
     let old = put(insert(1, "a"));
     let removed = put(delete(old));
     let slice = Slice::new(table.def.number, &alice());
-    let found = hot::tombstones(&bench.store.snapshot(), &slice, ..).unwrap();
+    let found = hot::tombstones(&bench.store.snapshot(), &slice, .., usize::MAX).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(
         (found[0].seq, found[0].old_seq, &found[0].key),
@@ -139,7 +139,7 @@ fn a_delete_leaves_a_tombstone_with_its_own_seq() {
         below: SeqId(removed.0 + 1),
     }]);
     assert_eq!(
-        hot::tombstones(&bench.store.snapshot(), &slice, ..).unwrap(),
+        hot::tombstones(&bench.store.snapshot(), &slice, .., usize::MAX).unwrap(),
         []
     );
 }
