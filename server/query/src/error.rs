@@ -45,6 +45,8 @@ pub enum Error {
     UserNotFound { name: String },
     #[error("view not found: `{name}`")]
     ViewNotFound { name: String },
+    #[error("live query not found: `{id}`")]
+    LiveQueryNotFound { id: String },
     #[error("column not found: `{column}` in `{table}`")]
     ColumnNotFound {
         column: String,
@@ -188,7 +190,9 @@ impl Error {
             | Self::WrongKind { .. } => ErrorCode::InvalidInput,
             Self::TableNotFound { .. } => ErrorCode::TableNotFound,
             Self::NamespaceNotFound { .. } => ErrorCode::NamespaceNotFound,
-            Self::UserNotFound { .. } | Self::ViewNotFound { .. } => ErrorCode::NotFound,
+            Self::UserNotFound { .. }
+            | Self::ViewNotFound { .. }
+            | Self::LiveQueryNotFound { .. } => ErrorCode::NotFound,
             Self::AlreadyExists { .. } => ErrorCode::AlreadyExists,
             Self::PermissionDenied { .. } => ErrorCode::PermissionDenied,
             Self::ColumnNotFound { .. }

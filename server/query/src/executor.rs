@@ -23,7 +23,7 @@ use crate::ids::Ids;
 use crate::requests::RequestKey;
 use crate::result::{self, Answer};
 use crate::select::{ExplainMode, Planner, Selection};
-use crate::{ddl, dml, point, transaction, users};
+use crate::{ddl, dml, live, point, transaction, users};
 
 /// What stops a statement. Each limit is an error of its own (I13).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct RequestMeta {
     /// `X-Request-ID`, for logs and the audit log.
     pub x_request_id: Option<String>,
     pub client_ip: Option<String>,
+    /// `ws://host:port` as the client reaches the server. Without it addresses are relative to that of the request.
+    pub ws_origin: Option<String>,
 }
 
 /// What a request gave: a result per statement, up to the one that failed.
@@ -471,6 +473,10 @@ impl<'a> Call<'a> {
                 prepared.check_params(self.params)?;
                 dml::run_one(self, prepared, statement, key).await
             }
+            Statement::Subscribe(subscription) => {
+                prepared.check_params(self.params)?;
+                live::subscribe(self, subscription)
+            }
             // Boxed, so that the rare statements do not make the future of the frequent ones larger.
             other => Box::pin(self.run_rare(other)).await,
         }
@@ -559,6 +565,7 @@ impl<'a> Call<'a> {
             Statement::AlterUser { user, change } => users::alter(self, user, change).await,
             Statement::DropUser { user, if_exists } => users::remove(self, user, *if_exists).await,
             Statement::RestoreUser { user } => users::restore(self, user).await,
+            Statement::KillLiveQuery { id } => live::kill(self, id).await,
             Statement::Unsupported { what } => Err(Error::unsupported(what.clone())),
             Statement::Commit => Err(Error::NoTransaction { word: "COMMIT" }),
             Statement::Rollback => Err(Error::NoTransaction { word: "ROLLBACK" }),
@@ -571,7 +578,8 @@ impl<'a> Call<'a> {
             | Statement::Explain { .. }
             | Statement::Insert(_)
             | Statement::Update(_)
-            | Statement::Delete(_) => {
+            | Statement::Delete(_)
+            | Statement::Subscribe(_) => {
                 Err(Error::internal("a statement about rows took the wrong way"))
             }
         }

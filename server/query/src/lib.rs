@@ -12,6 +12,7 @@ mod error;
 mod executor;
 mod functions;
 mod ids;
+mod live;
 mod names;
 mod params;
 mod planning;

@@ -6,7 +6,9 @@ mod audit_log;
 mod columns;
 mod datatypes;
 mod information_schema;
+pub(crate) mod live;
 mod namespaces;
+mod sessions;
 mod settings;
 mod stats;
 mod storages;
@@ -37,16 +39,22 @@ struct ServerTable {
     rows: fn(&World<'_>) -> Result<Vec<Vec<Value>>, Error>,
 }
 
+/// Tables of `system` whose rows depend on the caller.
+const OF_EVERYBODY: [&str; 3] = ["live", "live_queries", "sessions"];
+
 /// Every table that the server fills, in order of name.
-const TABLES: [ServerTable; 14] = [
+const TABLES: [ServerTable; 17] = [
     information_schema::COLUMNS,
     information_schema::SCHEMATA,
     information_schema::TABLES,
     audit_log::TABLE,
     columns::TABLE,
     datatypes::TABLE,
+    live::TABLE,
+    live::QUERIES,
     namespaces::TABLE,
     table_schemas::SCHEMAS,
+    sessions::TABLE,
     settings::TABLE,
     stats::TABLE,
     storages::TABLE,
@@ -56,9 +64,11 @@ const TABLES: [ServerTable; 14] = [
 ];
 
 impl ServerTable {
-    /// `system.*` is for administrators; `information_schema` shows everybody what they may see.
+    /// `system.*` is for administrators; `information_schema` and some tables show everybody what they may see.
     fn is_for(&self, caller: &Caller) -> bool {
-        self.namespace == INFORMATION_SCHEMA || caller.role.is_admin()
+        self.namespace == INFORMATION_SCHEMA
+            || OF_EVERYBODY.contains(&self.name)
+            || caller.role.is_admin()
     }
 
     fn fields(&self) -> Vec<Field> {
@@ -135,6 +145,10 @@ fn optional_time(at: Option<Timestamp>) -> Value {
 }
 
 fn count(number: usize) -> Value {
+    Value::BigInt(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn natural(number: u64) -> Value {
     Value::BigInt(i64::try_from(number).unwrap_or(i64::MAX))
 }
 

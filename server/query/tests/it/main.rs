@@ -5,6 +5,7 @@
 mod exec_concurrent;
 mod exec_ddl;
 mod exec_limits;
+mod exec_live;
 mod exec_requests;
 mod exec_rights;
 mod exec_streams;
