@@ -7,6 +7,7 @@
 pub(crate) mod extract;
 pub(crate) mod jwt;
 mod login;
+mod proof;
 pub(crate) mod rate;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use extract::Authorization;
 use jwt::{Claims, TokenKind, Tokens};
 
 pub(crate) use login::Session;
+pub(crate) use proof::Proof;
 
 /// Tokens whose signature was checked and that need no second check. About 400 bytes each.
 const VERIFIED_MAX: usize = 10_000;
@@ -78,6 +80,11 @@ impl Auth {
 
     /// The account that an access token stands for.
     pub(crate) fn user_of_token(&self, token: &str) -> Result<Arc<UserRecord>, Failure> {
+        self.access(token).map(|(user, _)| user)
+    }
+
+    /// The account that an access token stands for, and what the token says.
+    fn access(&self, token: &str) -> Result<(Arc<UserRecord>, Arc<Claims>), Failure> {
         let claims = self.claims(token)?;
         if claims.kind != TokenKind::Access {
             return Err(Failure::new(
@@ -85,7 +92,7 @@ impl Auth {
                 "this is not an access token",
             ));
         }
-        self.user_of(&claims)
+        Ok((self.user_of(&claims)?, claims))
     }
 
     /// The account behind claims that are genuine, if they still hold.

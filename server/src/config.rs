@@ -122,8 +122,9 @@ settings! {
         port: u16 = 8080,
         /// Threads that serve requests; 0 means one per processor.
         worker_threads: usize = 0,
-        /// Connections at the same time; more wait until one ends.
-        connections_max: usize = 10_000,
+        /// Connections at the same time, WebSockets among them; more wait until one ends. Never more than the system
+        /// lets the process have files open.
+        connections_max: usize = 20_000,
         /// How long a connection may take to send the headers of a request. An idle connection is closed after this
         /// time too.
         header_timeout_ms: u64 = 30_000,
@@ -186,6 +187,26 @@ settings! {
         /// Origins of pages that may send requests, such as `https://app.example.com`. While the server listens on a
         /// loopback address, pages of every loopback host may too.
         allowed_origins: Origins = Origins::default(),
+    }
+    /// Live queries and statements over `/v1/ws`.
+    websocket: WebsocketConfig {
+        /// How long a client may take to authenticate.
+        auth_timeout_ms: u64 = kalam_engine::live::ConnOptions::default().auth_timeout_ms,
+        /// Bytes of a message of a client.
+        message_bytes_max: usize = 1_048_576,
+        /// Bytes of a message of a client that has not authenticated.
+        unauthenticated_bytes_max: usize = 16_384,
+        /// Subscriptions of one socket.
+        subscriptions_max: usize = kalam_engine::live::ConnOptions::default().subscriptions_max,
+        /// Messages a second from one socket; 0 means no limit. Off while the server listens on a loopback address.
+        messages_per_second: u32 = 1_000,
+        /// A client that was not heard for so long is pinged.
+        ping_after_ms: u64 = kalam_engine::live::ConnOptions::default().ping_after_ms,
+        /// A client that is not heard for so long after a ping is gone.
+        ping_timeout_ms: u64 = kalam_engine::live::ConnOptions::default().ping_timeout_ms,
+        /// How long a load waits for the client to ask for its next batch. After that it gives back what it holds and
+        /// reads it anew when the client asks.
+        load_timeout_ms: u64 = kalam_engine::live::ConnOptions::default().load_timeout_ms,
     }
     /// Limits of a request. One that is exceeded is an error; nothing is cut.
     limits: LimitsConfig {
@@ -257,6 +278,7 @@ impl Config {
             "server.header_bytes_max",
             "must be at least 8192",
         )?;
+        self.check_websocket()?;
         refuse(
             self.data.dir.as_os_str().is_empty(),
             "data.dir",
@@ -291,6 +313,36 @@ impl Config {
             self.limits.statement_timeout_ms == 0,
             "limits.statement_timeout_ms",
             "must be at least 1",
+        )
+    }
+}
+
+impl Config {
+    fn check_websocket(&self) -> Result<(), ConfigError> {
+        /// An `authenticate` message with a token has about 700.
+        const BYTES_MIN: usize = 4_096;
+        let settings = &self.websocket;
+        for (milliseconds, path) in [
+            (settings.auth_timeout_ms, "websocket.auth_timeout_ms"),
+            (settings.ping_after_ms, "websocket.ping_after_ms"),
+            (settings.ping_timeout_ms, "websocket.ping_timeout_ms"),
+            (settings.load_timeout_ms, "websocket.load_timeout_ms"),
+        ] {
+            refuse(milliseconds == 0, path, "must be at least 1")?;
+        }
+        for (bytes, path) in [
+            (settings.message_bytes_max, "websocket.message_bytes_max"),
+            (
+                settings.unauthenticated_bytes_max,
+                "websocket.unauthenticated_bytes_max",
+            ),
+        ] {
+            refuse(bytes < BYTES_MIN, path, "must be at least 4096")?;
+        }
+        refuse(
+            settings.unauthenticated_bytes_max > settings.message_bytes_max,
+            "websocket.unauthenticated_bytes_max",
+            "must not be more than websocket.message_bytes_max",
         )
     }
 }

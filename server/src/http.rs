@@ -2,12 +2,12 @@
 
 pub(crate) mod auth;
 mod body;
-mod cors;
-mod edge;
+pub(crate) mod cors;
+pub(crate) mod edge;
 mod error;
 mod health;
 mod metrics;
-mod openapi;
+pub(crate) mod openapi;
 pub(crate) mod serve;
 mod sql;
 mod stream;
@@ -30,6 +30,8 @@ use crate::auth::rate::RateLimit;
 use crate::config::{Config, Secret};
 use crate::metrics::Metrics;
 use crate::shutdown::Lifecycle;
+use crate::statements::Statements;
+use crate::ws::{self, Sockets};
 
 pub(crate) use error::Failure;
 
@@ -76,11 +78,22 @@ fn documented(parts: &Parts, config: &Config, description: &openapi::Description
         bytes_max: config.limits.body_bytes_max,
         timeout: Duration::from_millis(config.server.body_timeout_ms),
     };
-    let sql = sql::SqlState {
+    let statements = Statements {
         executor: parts.executor.clone(),
-        auth: Arc::clone(&parts.auth),
         rate: parts.rate.clone(),
         metrics: Arc::clone(&parts.metrics),
+    };
+    let sockets = ws::Parts {
+        engine: Arc::clone(&parts.engine),
+        auth: Arc::clone(&parts.auth),
+        statements: statements.clone(),
+        metrics: Arc::clone(&parts.metrics),
+        lifecycle: parts.lifecycle.clone(),
+        reach: parts.reach,
+    };
+    let sql = sql::SqlState {
+        statements,
+        auth: Arc::clone(&parts.auth),
         bodies,
     };
     let auth = auth::AuthState {
@@ -121,6 +134,11 @@ fn documented(parts: &Parts, config: &Config, description: &openapi::Description
             OpenApiRouter::new()
                 .routes(routes!(sql::run))
                 .with_state(sql),
+        )
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(ws::upgrade::open))
+                .with_state(Arc::new(Sockets::new(sockets, config))),
         )
 }
 

@@ -3,6 +3,7 @@
 pub mod args;
 mod auth;
 pub mod config;
+mod descriptors;
 mod error;
 mod http;
 pub mod logging;
@@ -10,6 +11,8 @@ mod metrics;
 mod node;
 mod secrets;
 pub mod shutdown;
+mod statements;
+mod ws;
 
 pub use error::Error;
 pub use node::{FirstPassword, Node};

@@ -20,7 +20,7 @@ const SECONDS_BUCKETS: [f64; 14] = [
 ];
 
 /// The routes with counters of their own; every other path counts as `none`.
-const ROUTES: [&str; 15] = [
+const ROUTES: [&str; 16] = [
     "/livez",
     "/readyz",
     "/health",
@@ -34,6 +34,7 @@ const ROUTES: [&str; 15] = [
     "/v1/api/auth/status",
     "/v1/api/auth/setup",
     "/v1/api/sql",
+    "/v1/ws",
     "none",
     // What tests add.
     "other",
@@ -63,6 +64,9 @@ struct Counters {
     logins_refused: Counter,
     connections: Gauge,
     connections_total: Counter,
+    messages_in: Counter,
+    messages_out: Counter,
+    socket_bytes_out: Counter,
     panics: Counter,
 }
 
@@ -91,6 +95,9 @@ impl Counters {
             logins_refused: counter!("kalamdb_logins_total", "result" => "refused"),
             connections: gauge!("kalamdb_connections"),
             connections_total: counter!("kalamdb_connections_total"),
+            messages_in: counter!("kalamdb_socket_messages_total", "direction" => "in"),
+            messages_out: counter!("kalamdb_socket_messages_total", "direction" => "out"),
+            socket_bytes_out: counter!("kalamdb_socket_sent_bytes_total"),
             panics: counter!("kalamdb_panics_total"),
         }
     }
@@ -176,6 +183,18 @@ impl Metrics {
         self.counters.connections.decrement(1.0);
     }
 
+    pub(crate) fn socket_message_in(&self) {
+        self.counters.messages_in.increment(1);
+    }
+
+    pub(crate) fn socket_message_out(&self) {
+        self.counters.messages_out.increment(1);
+    }
+
+    pub(crate) fn socket_bytes_out(&self, bytes: usize) {
+        self.counters.socket_bytes_out.increment(bytes as u64);
+    }
+
     pub(crate) fn panicked(&self) {
         self.counters.panics.increment(1);
     }
@@ -201,6 +220,11 @@ impl Metrics {
             u64::from(engine.is_accepting_writes()),
         );
         set("kalamdb_tables", engine.catalog().tables().count() as u64);
+        set("kalamdb_sockets", engine.live().connections() as u64);
+        set(
+            "kalamdb_subscriptions",
+            engine.live().subscriptions() as u64,
+        );
         set("kalamdb_store_memtable_bytes", store.memtable_bytes);
         set("kalamdb_store_block_cache_bytes", store.block_cache_bytes);
         set("kalamdb_store_table_reader_bytes", store.table_reader_bytes);
@@ -287,6 +311,16 @@ fn describe() {
     describe_counter!("kalamdb_logins_total", "Logins by result");
     describe_gauge!("kalamdb_connections", "Open connections");
     describe_counter!("kalamdb_connections_total", "Connections since the start");
+    describe_gauge!("kalamdb_sockets", "Open WebSockets");
+    describe_gauge!("kalamdb_subscriptions", "Subscriptions of all WebSockets");
+    describe_counter!(
+        "kalamdb_socket_messages_total",
+        "Messages over WebSockets by direction"
+    );
+    describe_counter!(
+        "kalamdb_socket_sent_bytes_total",
+        "Bytes that were sent over WebSockets"
+    );
     describe_counter!(
         "kalamdb_panics_total",
         "Requests that ended in a defect of the server"

@@ -2,7 +2,7 @@
 //! connections, then the engine.
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 /// The two steps of a stop, as everything that runs sees them. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +21,8 @@ impl Lifecycle {
         self.stopping.is_cancelled()
     }
 
-    pub(crate) async fn stopping(&self) {
-        self.stopping.cancelled().await;
+    pub(crate) fn stopping(&self) -> WaitForCancellationFuture<'_> {
+        self.stopping.cancelled()
     }
 
     /// Whatever still runs is dropped.
@@ -30,8 +30,8 @@ impl Lifecycle {
         self.aborted.cancel();
     }
 
-    pub(crate) async fn aborted(&self) {
-        self.aborted.cancelled().await;
+    pub(crate) fn aborted(&self) -> WaitForCancellationFuture<'_> {
+        self.aborted.cancelled()
     }
 }
 

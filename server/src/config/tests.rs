@@ -93,6 +93,16 @@ fn wrong_settings_are_named() {
     assert!(failure("[node]\nnumber = 1024\n", &[]).contains("node.number"));
     assert!(failure("[log]\nlevel = 'loud'\n", &[]).contains("loud"));
     assert!(failure("[security]\nallowed_origins = ['*']\n", &[]).contains("origin"));
+    for (line, name) in [
+        ("ping_after_ms = 0", "websocket.ping_after_ms"),
+        ("message_bytes_max = 4095", "websocket.message_bytes_max"),
+        (
+            "message_bytes_max = 16383",
+            "websocket.unauthenticated_bytes_max",
+        ),
+    ] {
+        assert!(failure(&format!("[websocket]\n{line}\n"), &[]).contains(name));
+    }
     let missing = Config::load(
         Some(&PathBuf::from("/nowhere/x.toml")),
         |_| None,

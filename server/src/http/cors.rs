@@ -28,7 +28,7 @@ pub(crate) fn layer(origins: Origins, reach: Reach) -> CorsLayer {
         .max_age(Duration::from_secs(PREFLIGHT_SECONDS))
 }
 
-fn is_allowed(origin: &str, origins: &Origins, reach: Reach) -> bool {
+pub(crate) fn is_allowed(origin: &str, origins: &Origins, reach: Reach) -> bool {
     origins.contains(origin) || (reach == Reach::Loopback && is_loopback_page(origin))
 }
 

@@ -36,6 +36,11 @@ impl RequestId {
     }
 }
 
+/// Whether a client's id of a request can stand in a log.
+pub(crate) fn is_sound_id(id: &[u8]) -> bool {
+    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
 /// State of [`pass`].
 pub(crate) struct Edge {
     metrics: Arc<Metrics>,
@@ -57,11 +62,8 @@ impl Edge {
     }
 
     fn request_id(&self, headers: &HeaderMap) -> RequestId {
-        let usable = |value: &&HeaderValue| {
-            (1..=REQUEST_ID_BYTES_MAX).contains(&value.len())
-                && value.as_bytes().iter().all(u8::is_ascii_graphic)
-        };
-        if let Some(value) = headers.get(REQUEST_ID).filter(usable) {
+        let given = headers.get(REQUEST_ID);
+        if let Some(value) = given.filter(|value| is_sound_id(value.as_bytes())) {
             return RequestId(value.clone());
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);

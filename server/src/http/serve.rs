@@ -1,4 +1,5 @@
-//! Connections: accepts them, bounds what an unknown peer may cost, and ends them in order.
+//! Connections: accepts them, bounds what an unknown peer may cost, and ends them in order. One that becomes a WebSocket
+//! stays one connection to the limits, the metrics and the stop of the server.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -9,7 +10,9 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -17,8 +20,10 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::config::ServerConfig;
+use crate::descriptors::connections_max;
 use crate::metrics::Metrics;
 use crate::shutdown::Lifecycle;
+use crate::ws::Opening;
 
 /// How long a peer may leave sent bytes unacknowledged or keep its window closed: a client that stops reading would
 /// otherwise hold its result for ever.
@@ -33,6 +38,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub SocketAddr);
+
+/// Where a request leaves the socket that its connection becomes.
+#[derive(Clone, Default)]
+pub(crate) struct Handover(Arc<Mutex<Option<(OnUpgrade, Opening)>>>);
+
+impl Handover {
+    /// The answer to the request must say that the protocol changes.
+    pub(crate) fn put(&self, on_upgrade: OnUpgrade, opening: Opening) {
+        *self.0.lock() = Some((on_upgrade, opening));
+    }
+
+    fn take(&self) -> Option<(OnUpgrade, Opening)> {
+        self.0.lock().take()
+    }
+}
 
 /// The listener and its connections.
 pub(crate) struct Server {
@@ -60,7 +80,7 @@ impl Server {
         let connections = Connections::default();
         let acceptor = Acceptor {
             listener,
-            permits: Arc::new(Semaphore::new(config.connections_max)),
+            permits: Arc::new(Semaphore::new(connections_max(config.connections_max))),
             connections: connections.clone(),
             protocol: Arc::new(protocol(config)),
             router,
@@ -141,7 +161,6 @@ impl Acceptor {
             router: self.router.clone(),
             protocol: Arc::clone(&self.protocol),
             lifecycle: self.lifecycle.clone(),
-            metrics: Arc::clone(&self.metrics),
         };
         let late = self.lifecycle.is_stopping();
         let tracker = if late {
@@ -149,12 +168,39 @@ impl Acceptor {
         } else {
             &self.connections.early
         };
+        let open = Open::new(Arc::clone(&self.metrics), permit);
+        let sockets = tracker.clone();
         tracker.spawn(async move {
-            connection.metrics.connection_opened();
-            connection.run(stream, peer, late).await;
-            connection.metrics.connection_closed();
-            drop(permit);
+            if let Some(upgraded) = connection.run(stream, peer, late).await {
+                // A task of its own: it lives long, and this one has room for a whole HTTP connection.
+                sockets.spawn(upgraded.run(open));
+            }
         });
+    }
+}
+
+/// A connection that counts.
+struct Open {
+    metrics: Arc<Metrics>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(metrics: Arc<Metrics>, permit: OwnedSemaphorePermit) -> Self {
+        metrics.connection_opened();
+        Self {
+            metrics,
+            _permit: permit,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.connection_closed();
+        if std::thread::panicking() {
+            self.metrics.panicked();
+        }
     }
 }
 
@@ -162,36 +208,69 @@ struct Connection {
     router: Router,
     protocol: Arc<http1::Builder>,
     lifecycle: Lifecycle,
-    metrics: Arc<Metrics>,
+}
+
+/// A connection that is no HTTP any more.
+struct Upgraded {
+    stream: TcpStream,
+    opening: Opening,
+    /// What came behind the request.
+    read: bytes::Bytes,
+}
+
+impl Upgraded {
+    fn run(self, open: Open) -> impl Future<Output = ()> + Send + 'static {
+        let socket = self.opening.run(self.stream, &self.read);
+        async move {
+            let _open = open;
+            socket.await;
+        }
+    }
 }
 
 impl Connection {
     /// A dropped connection drops the request that runs on it, which cancels its statement.
-    async fn run(&self, stream: TcpStream, peer: SocketAddr, late: bool) {
+    async fn run(&self, stream: TcpStream, peer: SocketAddr, late: bool) -> Option<Upgraded> {
+        let handover = Handover::default();
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(handover.clone());
             self.router.clone().oneshot(request)
         });
         let mut connection = pin!(
             self.protocol
                 .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
         );
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = self.lifecycle.aborted() => return,
+            () = self.lifecycle.aborted() => return None,
             // A late connection ends with its first answer, which says `Connection: close`.
             () = self.lifecycle.stopping(), if !late => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     result = connection.as_mut() => result,
-                    () = self.lifecycle.aborted() => return,
+                    () = self.lifecycle.aborted() => return None,
                 }
             }
         };
         if let Err(error) = result {
             tracing::debug!(%error, "a connection ended early");
+            return None;
         }
+        upgraded(handover.take()?).await
     }
+}
+
+async fn upgraded((on_upgrade, opening): (OnUpgrade, Opening)) -> Option<Upgraded> {
+    // The connection has ended, so this is decided; without an upgrade the socket is gone with it.
+    let upgraded = on_upgrade.await.ok()?;
+    let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    Some(Upgraded {
+        stream: io.into_inner(),
+        opening,
+        read: read_buf,
+    })
 }
 
 /// Answers leave at once, and peers that are gone or do not read are noticed.

@@ -2,16 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::header::HOST;
 use axum::response::Response;
-use kalam_link_core::http::{SqlRequest, SqlResponse, Status};
-use kalam_link_core::{ServerError, statements};
+use kalam_link_core::ServerError;
+use kalam_link_core::http::SqlRequest;
 use kalam_model::Caller;
-use kalam_query::{Executor, Outcome, RequestMeta};
+use kalam_query::RequestMeta;
 
 use super::body::BodyLimits;
 use super::edge::RequestId;
@@ -21,16 +21,14 @@ use super::serve::Peer;
 use super::stream::{self, Format};
 use crate::auth::Auth;
 use crate::auth::extract::authorization;
-use crate::auth::rate::RateLimit;
-use crate::metrics::{Metrics, RunningSql};
+use crate::metrics::RunningSql;
+use crate::statements::{Answer, Statements, milliseconds, rows_bytes};
 
 /// State of the route.
 #[derive(Clone)]
 pub(crate) struct SqlState {
-    pub executor: Executor,
+    pub statements: Statements,
     pub auth: Arc<Auth>,
-    pub rate: Option<Arc<RateLimit>>,
-    pub metrics: Arc<Metrics>,
     pub bodies: BodyLimits,
 }
 
@@ -58,30 +56,41 @@ pub(crate) async fn run(
     peer: Option<Extension<Peer>>,
     request: Request,
 ) -> Response {
-    let mut running = RunningSql::begin(&state.metrics);
+    let statements = &state.statements;
+    let mut running = RunningSql::begin(&statements.metrics);
     let format = stream::wanted(request.headers());
+    let ws_origin = ws_origin(&request);
     let (caller, sql) = match admit(&state, request).await {
         Ok(admitted) => admitted,
         Err(failure) => {
-            state.metrics.statement_failed(failure.error.code);
+            statements.metrics.statement_failed(failure.error.code);
             running.end();
-            return failure.answer_sql(milliseconds(running.took()));
+            return failure.answer_sql(milliseconds(&running));
         }
     };
     let meta = RequestMeta {
         x_request_id: Some(id.as_str().to_owned()),
         client_ip: peer.map(|Extension(Peer(address))| SocketAddr::ip(&address).to_string()),
+        ws_origin,
     };
     if let Some(format) = format {
-        return run_streaming(&state, &caller, &sql, &meta, format, running).await;
+        return run_streaming(statements, &caller, &sql, &meta, format, running).await;
     }
-    let outcome = state.executor.execute(&caller, &sql, &meta).await;
-    running.end();
-    state.metrics.statements_done(outcome.results.len());
-    if let Some(error) = &outcome.error {
-        state.metrics.statement_failed(error.code);
-    }
-    answer(outcome, running.took())
+    answer(&statements.run(&caller, &sql, &meta, running).await)
+}
+
+/// Where the client would open a WebSocket: the host that it asked, and TLS if a proxy says that it took it off.
+fn ws_origin(request: &Request) -> Option<String> {
+    let headers = request.headers();
+    let host = match headers.get(HOST) {
+        Some(host) => host.to_str().ok()?,
+        None => request.uri().authority()?.as_str(),
+    };
+    let is_secure = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+    let scheme = if is_secure { "wss" } else { "ws" };
+    Some(format!("{scheme}://{host}"))
 }
 
 /// Who asks, and what.
@@ -89,64 +98,41 @@ async fn admit(state: &SqlState, request: Request) -> Result<(Caller, SqlRequest
     let (parts, body) = request.into_parts();
     let caller = state.auth.caller(authorization(&parts.headers)).await?;
     let sql: SqlRequest = state.bodies.json(&parts.headers, body).await?;
-    if let Some(rate) = &state.rate {
-        let statements = statements::split(&sql.sql).count();
-        rate.check(&caller.user, u32::try_from(statements).unwrap_or(u32::MAX))?;
-    }
+    state.statements.check_rate(&caller, &sql)?;
     Ok((caller, sql))
 }
 
 async fn run_streaming(
-    state: &SqlState,
+    statements: &Statements,
     caller: &Caller,
     sql: &SqlRequest,
     meta: &RequestMeta,
     format: Format,
     mut running: RunningSql,
 ) -> Response {
-    let begun = match state.executor.stream(caller, sql, meta).await {
+    let metrics = &statements.metrics;
+    let begun = match statements.executor.stream(caller, sql, meta).await {
         Ok(rows) => stream::begin(rows, format).await,
         Err(error) => Err(error),
     };
     match begun {
-        Ok(begun) => begun.answer(Arc::clone(&state.metrics), running),
+        Ok(begun) => begun.answer(Arc::clone(metrics), running),
         Err(error) => {
-            state.metrics.statement_failed(error.code);
+            metrics.statement_failed(error.code);
             running.end();
             Failure::from(ServerError {
                 details: None,
                 ..error
             })
-            .answer_sql(milliseconds(running.took()))
+            .answer_sql(milliseconds(&running))
         }
     }
 }
 
-fn answer(outcome: Outcome, took: Duration) -> Response {
-    let code = outcome
+fn answer(answer: &Answer) -> Response {
+    let status = answer
         .error
         .as_ref()
         .map_or(StatusCode::OK, |error| status_of(error.code));
-    let rows: usize = outcome
-        .results
-        .iter()
-        .filter_map(|result| result.rows.as_ref())
-        .map(|rows| rows.get().len())
-        .sum();
-    let envelope = SqlResponse {
-        status: if outcome.error.is_some() {
-            Status::Error
-        } else {
-            Status::Success
-        },
-        results: outcome.results,
-        took: milliseconds(took),
-        error: outcome.error,
-    };
-    json_with_capacity(code, &envelope, rows + 512)
-}
-
-/// With three decimals.
-fn milliseconds(took: Duration) -> f64 {
-    took.as_micros() as f64 / 1_000.0
+    json_with_capacity(status, answer, rows_bytes(answer) + 512)
 }

@@ -1,12 +1,13 @@
 //! Runs every SQL block of the documents, from top to bottom, each page against a server of its own. A block marked
 //! `sql error=CODE` must fail with that code.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::harness::TestNode;
+use crate::harness::{Answer, TestNode};
 
 /// A fenced block.
 struct Block {
@@ -71,6 +72,29 @@ fn documents() -> Vec<(PathBuf, Vec<Block>)> {
         .map(read)
         .filter(|(_, blocks)| !blocks.is_empty())
         .collect()
+}
+
+/// Names and kinds of the metrics, in the server and in the document.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_those_of_the_document() {
+    let node = TestNode::start().await;
+    node.sql_ok("root", "SELECT 1").await;
+    let text = Answer::of(node.get("/metrics")).await.text().to_owned();
+    node.stop().await;
+    let served: BTreeSet<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let page = fs::read_to_string(path).unwrap();
+    let documented: BTreeSet<(&str, &str)> = page
+        .lines()
+        .filter_map(|line| {
+            let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+            Some((name, rest.split_once(" | ")?.0))
+        })
+        .collect();
+    assert_eq!(served, documented);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -223,6 +223,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 pub fn client() -> reqwest::Client {
+    // The client library needs to know who does its cryptography, also for plain HTTP. The first call wins.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .tcp_nodelay(true)

@@ -14,3 +14,4 @@ mod http;
 mod isolation;
 mod scale;
 mod sql_logic;
+mod ws;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::keys;
-use crate::harness::TestNode;
+use crate::harness::{Answer, TestNode};
 
 async fn prepared() -> TestNode {
     let node = TestNode::start().await;
@@ -391,5 +391,36 @@ async fn as_user_names_whose_rows_were_meant() {
         "alice"
     );
     assert_eq!(as_user("root", "SELECT 1").await, "root");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_is_answered_with_the_address_that_the_client_has() {
+    let node = prepared().await;
+    let subscribe = json!({"sql": "SUBSCRIBE TO app.t WHERE id > 1 OPTIONS (last_rows=2)"});
+    let offered = async |name: &'static str, value: &'static str| {
+        let request = node.sql_request("root", &subscribe).await;
+        let body = Answer::of(request.header(name, value)).await.json();
+        let result = body["results"][0].clone();
+        assert_eq!(result["row_count"], 1, "{body}");
+        let names: Vec<_> = result["schema"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|field| field["name"].clone())
+            .collect();
+        assert_eq!(names, ["status", "ws_url", "subscription", "message"]);
+        result["rows"][0].clone()
+    };
+    let direct = offered("x-test", "1").await;
+    let address = node.url().replace("http://", "ws://");
+    assert_eq!(direct[1], format!("{address}/v1/ws"));
+    let subscription: Value = serde_json::from_str(direct[2].as_str().unwrap()).unwrap();
+    assert_eq!(subscription["sql"], "SELECT * FROM app.t WHERE id > 1");
+    assert_eq!(subscription["options"], json!({"last_rows": 2}));
+    let named = offered("host", "db.example.com").await;
+    assert_eq!(named[1], "ws://db.example.com/v1/ws");
+    let secure = offered("x-forwarded-proto", "https").await;
+    assert_eq!(secure[1].as_str().map(|url| &url[..6]), Some("wss://"));
     node.stop().await;
 }

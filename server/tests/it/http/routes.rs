@@ -23,6 +23,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/api/auth/status"),
     ("POST", "/v1/api/auth/setup"),
     ("POST", "/v1/api/sql"),
+    ("GET", "/v1/ws"),
 ];
 
 fn request(node: &TestNode, method: &str, path: &str) -> reqwest::RequestBuilder {
