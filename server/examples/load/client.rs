@@ -12,7 +12,7 @@ use crate::Failure;
 /// A connection to the server under test.
 pub struct Client {
     sender: SendRequest<Full<Bytes>>,
-    token: String,
+    authorization: String,
 }
 
 impl Client {
@@ -23,7 +23,7 @@ impl Client {
         tokio::spawn(connection);
         let mut client = Self {
             sender,
-            token: String::new(),
+            authorization: String::new(),
         };
         let (status, _) = client.send("GET", "/health", Bytes::new()).await?;
         if status != StatusCode::OK {
@@ -44,15 +44,25 @@ impl Client {
         let token = answer["access_token"]
             .as_str()
             .ok_or_else(|| format!("login failed: {answer}"))?;
-        client.token = format!("Bearer {token}");
+        client.authorization = format!("Bearer {token}");
         Ok(client)
     }
 
     /// Another connection with the same token.
     pub async fn another(&self, port: u16) -> Result<Self, Failure> {
         let mut client = Self::connect(port).await?;
-        client.token.clone_from(&self.token);
+        client.authorization.clone_from(&self.authorization);
         Ok(client)
+    }
+
+    /// What stands in `Authorization`.
+    pub fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
+    /// Sends what follows as somebody else.
+    pub fn authorize(&mut self, authorization: &str) {
+        authorization.clone_into(&mut self.authorization);
     }
 
     pub async fn send(
@@ -65,7 +75,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", "localhost")
-            .header("authorization", &self.token)
+            .header("authorization", &self.authorization)
             .header("content-type", "application/json")
             .body(Full::new(body))?;
         self.sender.ready().await?;

@@ -1,4 +1,6 @@
-//! What the machine can do at best: a bare endpoint, and one durable append.
+//! What the machine can do at best: a bare endpoint, bare sockets, and one durable append.
+
+pub mod sockets;
 
 use std::io::Write;
 use std::os::fd::AsRawFd;

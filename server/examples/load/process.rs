@@ -1,6 +1,5 @@
 //! The server under test as a child process, and what the kernel says about it.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +8,17 @@ use crate::Failure;
 
 /// Password of root in the data folders that the program makes.
 pub const PASSWORD: &str = "load-program-password";
+
+/// Signs the server's tokens.
+pub const JWT_SECRET: &str = "load-program-secret-of-32-bytes-and-more";
+
+/// Resident memory of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub resident_kib: f64,
+    /// Without the pages of files: the program itself and what it has mapped.
+    pub anonymous_kib: f64,
+}
 
 /// A running server; killed when dropped.
 pub struct ServerProcess {
@@ -21,6 +31,16 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// Starts the server on a free port with its data in `folder`.
     pub async fn start(server: &Path, folder: &Path, durability: &str) -> Result<Self, Failure> {
+        Self::start_with(server, folder, durability, &[]).await
+    }
+
+    /// With settings by their variables.
+    pub async fn start_with(
+        server: &Path,
+        folder: &Path,
+        durability: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let port = free_port()?;
         let begun = Instant::now();
         let child = Command::new(server)
@@ -33,8 +53,10 @@ impl ServerProcess {
             ])
             .arg(folder)
             .env("KALAMDB_ROOT_PASSWORD", PASSWORD)
+            .env("KALAMDB_JWT_SECRET", JWT_SECRET)
             .env("KALAMDB_DURABILITY", durability)
             .env("KALAMDB_LOG_LEVEL", "warn")
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()?;
@@ -68,14 +90,43 @@ impl ServerProcess {
 
     /// Resident memory in MiB.
     pub fn memory_mib(&self) -> Result<f64, Failure> {
-        let status = std::fs::File::open(format!("/proc/{}/status", self.child.id()))?;
-        for line in BufReader::new(status).lines() {
-            if let Some(rest) = line?.strip_prefix("VmRSS:") {
-                let kib: f64 = rest.trim().trim_end_matches(" kB").parse()?;
-                return Ok(kib / 1_024.0);
+        Ok(self.memory()?.resident_kib / 1_024.0)
+    }
+
+    pub fn memory(&self) -> Result<Memory, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kib = |name: &str| -> Result<f64, Failure> {
+            let mut lines = status.lines();
+            let value = lines
+                .find_map(|line| line.strip_prefix(name))
+                .ok_or_else(|| format!("no {name} in /proc"))?;
+            Ok(value.trim().trim_end_matches(" kB").parse()?)
+        };
+        Ok(Memory {
+            resident_kib: kib("VmRSS:")?,
+            anonymous_kib: kib("RssAnon:")?,
+        })
+    }
+
+    /// Waits until the server has nothing more to do, and has had time to give memory back.
+    pub async fn settle(&self) -> Result<(), Failure> {
+        const LOOKS_MAX: usize = 120;
+        const LOOK_EVERY: Duration = Duration::from_millis(500);
+        const QUIET_LOOKS: usize = 3;
+        // Two ticks: of the clock that the kernel counts with.
+        const QUIET: Duration = Duration::from_millis(20);
+        let mut quiet = 0;
+        let mut before = self.cpu()?;
+        for _ in 0..LOOKS_MAX {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.cpu()?;
+            quiet = if now - before <= QUIET { quiet + 1 } else { 0 };
+            before = now;
+            if quiet == QUIET_LOOKS {
+                return Ok(());
             }
         }
-        Err("no VmRSS in /proc".into())
+        Err("the server does not come to rest".into())
     }
 }
 
@@ -86,7 +137,7 @@ impl Drop for ServerProcess {
     }
 }
 
-/// CPU time of a process from `/proc/<pid>/schedstat` of its threads, in nanoseconds resolution.
+/// CPU time of a process, in ticks of the clock that the kernel counts with.
 pub fn cpu_of(pid: u32) -> Result<Duration, Failure> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<&str> = stat

@@ -1,6 +1,5 @@
-//! The scenarios, named as in the performance documentation.
+//! The scenarios over HTTP, named as in the performance documentation.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,25 +12,9 @@ use serde_json::json;
 use crate::Failure;
 use crate::client::{Client, body};
 use crate::floor;
+use crate::marker::TEXT;
+use crate::plan::Plan;
 use crate::process::{ServerProcess, cpu_of, free_port};
-
-/// What to measure.
-pub struct Plan {
-    pub server: PathBuf,
-    pub duration: Duration,
-    /// Names of scenarios; empty means all.
-    pub wanted: Vec<String>,
-}
-
-impl Plan {
-    fn wants(&self, name: &str) -> bool {
-        self.wanted.is_empty()
-            || self
-                .wanted
-                .iter()
-                .any(|wanted| wanted.eq_ignore_ascii_case(name))
-    }
-}
 
 /// Makes the body of the n-th operation.
 type MakeBody = Arc<dyn Fn(u64) -> Bytes + Send + Sync>;
@@ -40,31 +23,20 @@ type MakeBody = Arc<dyn Fn(u64) -> Bytes + Send + Sync>;
 const READ_ROWS: u64 = 1_000_000;
 const INSERT: &str =
     "INSERT INTO bench.messages (id, conversation_id, author, body) VALUES ($1, $2, $3, $4)";
-const TEXT: &str =
-    "See you at noon then, and bring the notes of yesterday's meeting with you \u{1f44d}";
+
+/// Names of what [`run`] runs.
+pub const NAMES: &[&str] = &["W1", "W3", "W4", "R1", "R4", "G1", "I1", "I2"];
 
 /// Runs the wanted scenarios and prints a line for each.
-pub async fn run(plan: Plan) -> Result<(), Failure> {
-    let folder = tempfile::tempdir()?;
-    let load = std::fs::read_to_string("/proc/loadavg")?;
-    println!(
-        "load average {}",
-        load.split_whitespace()
-            .take(3)
-            .collect::<Vec<_>>()
-            .join(" ")
-    );
-    let (median, p99) = floor::fdatasync(folder.path(), Duration::from_secs(2))?;
-    println!("fdatasync    p50 {median:?}  p99 {p99:?}");
-    bare_endpoint(&plan).await?;
-    if plan.wants("I1") || plan.wants("I2") {
-        start_and_idle(&plan).await?;
+pub async fn run(plan: &Plan) -> Result<(), Failure> {
+    if plan.wants_any(&["W1", "W3", "W4", "R1", "R4", "G1"]) {
+        bare_endpoint(plan).await?;
     }
-    relaxed(&plan).await?;
-    synced(&plan).await?;
-    let (median, p99) = floor::fdatasync(folder.path(), Duration::from_secs(2))?;
-    println!("fdatasync    p50 {median:?}  p99 {p99:?}");
-    Ok(())
+    if plan.wants_any(&["I1", "I2"]) {
+        start_and_idle(plan).await?;
+    }
+    relaxed(plan).await?;
+    synced(plan).await
 }
 
 async fn bare_endpoint(plan: &Plan) -> Result<(), Failure> {
@@ -116,8 +88,7 @@ async fn start_and_idle(plan: &Plan) -> Result<(), Failure> {
 }
 
 async fn relaxed(plan: &Plan) -> Result<(), Failure> {
-    let wanted = ["W1", "R1", "R4", "G1"];
-    if !wanted.iter().any(|name| plan.wants(name)) {
+    if !plan.wants_any(&["W1", "R1", "R4", "G1"]) {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
@@ -156,7 +127,7 @@ async fn relaxed(plan: &Plan) -> Result<(), Failure> {
         }
         println!("             RSS {:.1} MiB after R1", server.memory_mib()?);
     }
-    if plan.wants("R4") || plan.wants("G1") {
+    if plan.wants_any(&["R4", "G1"]) {
         scans(plan, &server, &mut root).await?;
     }
     Ok(())
@@ -193,7 +164,7 @@ async fn scans(plan: &Plan, server: &ServerProcess, root: &mut Client) -> Result
 /// W3 and W4: durable inserts.
 async fn synced(plan: &Plan) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    if !plan.wants("W3") && !plan.wants("W4") {
+    if !plan.wants_any(&["W3", "W4"]) {
         return Ok(());
     }
     let server = ServerProcess::start(&plan.server, folder.path(), "sync").await?;
