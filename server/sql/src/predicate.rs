@@ -33,7 +33,7 @@ impl Predicate {
             user,
             ast: filter,
         };
-        let root = settle.condition(compiled.root)?;
+        let root = settle.filter(compiled.root)?;
         let equality = equality(&root, table);
         Ok(Self { root, equality })
     }

@@ -19,12 +19,15 @@ pub(crate) struct Index {
     subscriptions: usize,
 }
 
+/// Feeds that a row with this value may concern.
+type FeedsByValue = HashMap<RowKey, Vec<Arc<Feed>>>;
+
 /// The feeds of one slice.
 #[derive(Default)]
 struct Routes {
     feeds: HashMap<FeedKey, Arc<Feed>>,
     /// Feeds whose filter has `column = constant`, by column, then by constant.
-    equal: Vec<(EqualColumn, HashMap<RowKey, Vec<Arc<Feed>>>)>,
+    equal: Vec<(EqualColumn, FeedsByValue)>,
     /// The others.
     rest: Vec<Arc<Feed>>,
 }

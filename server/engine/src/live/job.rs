@@ -8,7 +8,7 @@ use kalam_link_core::message::{
     BatchControl, ChangeType, Feature, KeyField, LiveErrorCode, OrderBy, Protocol, ResyncReason,
     ServerMessage, SubscribeOptions, SubscriptionAck,
 };
-use kalam_link_core::{DataType, ErrorCode, Field, SubscriptionId};
+use kalam_link_core::{DataType, ErrorCode, Field, Role, SubscriptionId};
 use kalam_model::{Caller, GroupId, Namespace, SeqId, TableId, Timestamp};
 use kalam_sql::{LiveQuery, SelectedColumn, Subscription};
 use kalam_store::{Slice, meta};
@@ -290,6 +290,13 @@ impl Context<'_> {
     }
 
     fn table(&self, parsed: &Subscription) -> Result<Arc<Table>, Refusal> {
+        let is_system = parsed.table.namespace.as_deref() == Some("system");
+        if is_system && matches!(self.client.caller.role, Role::Dba | Role::System) {
+            return Err(Refusal::new(
+                LiveErrorCode::Unsupported,
+                "live queries of system tables are not supported: read them with SELECT",
+            ));
+        }
         let id = table_id(parsed).ok_or_else(|| not_found(parsed))?;
         let catalog = self.live.catalog();
         catalog

@@ -119,7 +119,7 @@ impl Window {
         };
         let (stays, reason) = match routed.effect {
             Effect::Insert { reason } => (true, reason),
-            Effect::Update => (true, None),
+            Effect::Update => (true, Some(ChangeReason::EnteredWindow)),
             Effect::Delete { reason } => (false, reason),
         };
         let removed = old_seq

@@ -11,7 +11,7 @@ use super::compile::{
 };
 use super::sides::to_comparable;
 use super::types::{arithmetic_type, is_numeric, union_type};
-use super::{Node, Ty, Typed};
+use super::{Node, RowValues, Ty, Typed};
 use crate::error::Error;
 use crate::functions::Function;
 use crate::params;
@@ -204,7 +204,14 @@ impl Settle<'_> {
         ]))
     }
 
-    pub(crate) fn condition(&self, input: Typed) -> Result<Typed, Error> {
+    /// A filter. What fails whatever the row is refused, not found out by the first row.
+    pub(crate) fn filter(&self, root: Typed) -> Result<Typed, Error> {
+        let root = self.condition(root)?;
+        check_constants(&root)?;
+        Ok(root)
+    }
+
+    fn condition(&self, input: Typed) -> Result<Typed, Error> {
         let input = self.expr(input)?;
         self.check(input.ty.may_be_boolean())?;
         Ok(input)
@@ -223,5 +230,37 @@ impl Settle<'_> {
         } else {
             Err(not_simple(self.ast))
         }
+    }
+}
+
+/// Constants that were not folded are those that fail.
+fn check_constants(typed: &Typed) -> Result<(), Error> {
+    let all = |parts: &[Typed]| parts.iter().try_for_each(check_constants);
+    match &typed.node {
+        Node::Constant(_)
+        | Node::Parameter { .. }
+        | Node::Column(_)
+        | Node::Excluded(_)
+        | Node::Seq => Ok(()),
+        Node::Cast { input, .. } => {
+            if let Node::Constant(_) = input.node {
+                return typed.eval(&RowValues::NONE, None).map(|_| ());
+            }
+            check_constants(input)
+        }
+        Node::Negate(input) | Node::Not(input) | Node::IsNull(input) | Node::Is { input, .. } => {
+            check_constants(input)
+        }
+        Node::Arithmetic { operands, .. }
+        | Node::Concat(operands)
+        | Node::Compare { operands, .. }
+        | Node::IsDistinct(operands)
+        | Node::Like { operands, .. } => all(&operands[..]),
+        Node::And(operands) | Node::Or(operands) => all(operands),
+        Node::Between(operands) => all(&operands[..]),
+        Node::InList { input, list } => check_constants(input).and_then(|()| all(list)),
+        // Which branch is taken is for the row to say.
+        Node::Case { .. } => Ok(()),
+        Node::Call { arguments, .. } => all(arguments),
     }
 }

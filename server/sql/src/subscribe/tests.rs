@@ -293,7 +293,7 @@ fn other_statements_are_no_subscriptions() {
     );
     let error = parse_subscription(" -- nothing").unwrap_err();
     assert_eq!(error.code(), ErrorCode::EmptySql);
-    let long = format!("SELECT * FROM t WHERE a = {}", "1 + ".repeat(300_000));
+    let long = format!("SELECT * FROM t WHERE a = {}", "1+".repeat(600_000));
     let error = parse_subscription(&long).unwrap_err();
     assert_eq!(error.code(), ErrorCode::StatementTooLarge);
 }

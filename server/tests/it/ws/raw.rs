@@ -217,7 +217,12 @@ impl RawSocket {
             json!({"type": "authenticate", "method": "jwt", "token": token, "protocol": protocol});
         self.send_frame(&Frame::new(TEXT, message.to_string()))
             .await;
-        let answer = self.next().await;
+        let answer = loop {
+            match self.next().await {
+                Received::Ping(_) => {}
+                answer => break answer,
+            }
+        };
         let message = answer.message().unwrap_or_else(|| panic!("{answer:?}"));
         assert_eq!(message["type"], "auth_success", "{message}");
     }

@@ -86,7 +86,7 @@ impl Conn {
     /// The upgrade carried a token: the client is told unasked that it is authenticated.
     pub fn upgraded(&mut self, identity: Identity, protocol: Option<Protocol>, now: Timestamp) {
         self.negotiated = protocol.is_some();
-        self.protocol = protocol.unwrap_or_default();
+        self.protocol = known(protocol.unwrap_or_default());
         self.grant(identity, now);
     }
 
@@ -95,7 +95,7 @@ impl Conn {
             Access::Awaited { until } => {
                 if let Some(protocol) = authenticate.protocol {
                     self.negotiated = true;
-                    self.protocol = protocol;
+                    self.protocol = known(protocol);
                 }
                 self.access = Access::Checking {
                     until: *until,
@@ -204,6 +204,14 @@ impl Conn {
             _ => {}
         }
     }
+}
+
+/// Without what only a newer server understands.
+fn known(mut protocol: Protocol) -> Protocol {
+    protocol
+        .features
+        .retain(|feature| *feature != Feature::Unknown);
+    protocol
 }
 
 fn rfc3339(time: Timestamp) -> String {

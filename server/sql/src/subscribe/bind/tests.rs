@@ -132,7 +132,7 @@ fn a_name_that_is_not_there_is_refused() {
     for (sql, named) in [
         ("SELECT missing FROM test.things", "missing"),
         ("SELECT other.* FROM test.things", "other"),
-        ("SELECT other.int FROM test.things", "other.int"),
+        ("SELECT other.int FROM test.things", "other"),
         ("SELECT * FROM test.things WHERE missing = 1", "missing"),
         ("SELECT * FROM test.things ORDER BY missing", "missing"),
     ] {

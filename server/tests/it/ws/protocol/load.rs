@@ -233,7 +233,7 @@ async fn rows_come_in_the_order_that_is_asked_for() {
     root(&node, "UPDATE app.board SET n = 5 WHERE id = 1").await;
     let mut client = Client::open(&node, "root").await;
     for sql in [
-        "SELECT * FROM app.board ORDER BY n",
+        "SELECT * FROM app.board ORDER BY n, id DESC",
         "SELECT * FROM app.board ORDER BY n DESC, id",
         "SELECT * FROM app.board ORDER BY n DESC NULLS LAST, body DESC",
         "SELECT * FROM app.board WHERE id > 1 ORDER BY n ASC NULLS FIRST",

@@ -132,7 +132,12 @@ async fn a_large_subscription_is_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sockets_take_up_connections() {
     // One of them is the test's own, for HTTP.
-    let node = TestNode::start_with(&[("KALAMDB_SERVER_CONNECTIONS_MAX", "3")]).await;
+    let settings = [
+        ("KALAMDB_SERVER_CONNECTIONS_MAX", "3"),
+        // Its HTTP client may hold a second one until that is idle for long.
+        ("KALAMDB_WEBSOCKET_PING_AFTER_MS", "600000"),
+    ];
+    let node = TestNode::start_with(&settings).await;
     let (first, mut second) = (authenticated(&node).await, authenticated(&node).await);
     for (name, wanted) in [("kalamdb_connections", 3.0), ("kalamdb_sockets", 2.0)] {
         wait_for_metric(&node, name, |value| value == wanted).await;
