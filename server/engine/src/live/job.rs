@@ -122,6 +122,8 @@ pub(crate) enum Next {
     Wait { load: Box<Load>, batch_num: u32 },
     /// There is more to catch up.
     Again(Box<Load>),
+    /// What was missed cannot be told any more.
+    Anew(ResyncReason),
     /// Changes after this.
     Live(SeqId),
     /// Changes after this, through a window.
@@ -214,7 +216,12 @@ impl LoadJob {
                 deletes_after,
                 batch_num,
             } => {
-                let load = Load::since(live.store.snapshot(), rows_after, deletes_after)?;
+                let snapshot = live.store.snapshot();
+                if let Some(reason) = cannot_resume(&feed, &snapshot, deletes_after)? {
+                    let (frames, next) = (Vec::new(), Next::Anew(reason));
+                    return Ok(Outcome::Went { frames, next });
+                }
+                let load = Load::since(snapshot, rows_after, deletes_after)?;
                 context.batch(&subscriber, &feed, Box::new(load), batch_num)?
             }
             Work::CatchUp {
@@ -442,7 +449,13 @@ impl Context<'_> {
     ) -> Result<Progress, Refusal> {
         let mut load = match load {
             CatchUp::Rest(load) => load,
-            CatchUp::After(seq) => Box::new(Load::since(self.live.store.snapshot(), seq, seq)?),
+            CatchUp::After(seq) => {
+                let snapshot = self.live.store.snapshot();
+                if let Some(reason) = cannot_resume(feed, &snapshot, seq)? {
+                    return Ok((Vec::new(), Next::Anew(reason)));
+                }
+                Box::new(Load::since(snapshot, seq, seq)?)
+            }
         };
         let rows_max = self.client.batch_rows as usize;
         let step = load.step(feed, rows_max, Interleaving::Strict, self.now)?;

@@ -328,6 +328,7 @@ impl Conn {
         self.output.extend(frames.into_iter().map(Output::Send));
         match next {
             Next::Wait { load, batch_num } => self.wait(slot, load, batch_num, kept, now),
+            Next::Anew(reason) => self.anew(slot, reason, now),
             Next::Again(load) => self.read_on(slot, kept, CatchUp::Rest(load), now),
             Next::Live(after) => self.go_live(slot, after, None, kept, now),
             Next::Window(window, after) => self.go_live(slot, after, Some(window), kept, now),

@@ -232,8 +232,8 @@ impl World {
         }
     }
 
-    /// The visible rows, in commit order.
-    pub fn rows(&self, name: Name, now: Millis) -> Vec<(SeqId, Item)> {
+    /// The visible rows, in commit order, to a clock that is late.
+    pub fn rows(&self, name: Name, now: Millis, late_ms: u64) -> Vec<(SeqId, Item)> {
         let table = self.table(name);
         let slice = Slice::new(table.def.number, &Self::scope(name));
         let snapshot = self.store.snapshot();
@@ -243,7 +243,7 @@ impl World {
             found.push((seq, item(&row)));
         };
         if name == Name::Events {
-            let floor = stream::visible_floor(TTL_SECONDS, self.time(now));
+            let floor = stream::visible_floor(TTL_SECONDS, self.time(now).minus_ms(late_ms));
             let mut scan = StreamScan::new(&snapshot, &slice, floor, Direction::Forward).unwrap();
             while let Some((seq, bytes)) = scan.next().unwrap() {
                 take(seq, bytes);
@@ -257,27 +257,10 @@ impl World {
         found
     }
 
-    /// Whether an event expired so lately that the client may not know: its idea of the server's clock is late by what
-    /// the acknowledgement took, which a stalled socket may have held for seconds.
-    pub fn is_about_to_expire(&self, now: Millis) -> bool {
-        const LATE_MS: u64 = 4_000;
-        const SOON_MS: u64 = 100;
-        let table = self.table(Name::Events);
-        let slice = Slice::new(table.def.number, &Self::scope(Name::Events));
-        let snapshot = self.store.snapshot();
-        let early = Timestamp::from_unix_ms(self.time(now).unix_ms().saturating_sub(LATE_MS));
-        let floor = stream::visible_floor(TTL_SECONDS, early);
-        let mut scan = StreamScan::new(&snapshot, &slice, floor, Direction::Forward).unwrap();
-        let until = self.time(now).unix_ms() + SOON_MS;
-        scan.next()
-            .unwrap()
-            .is_some_and(|(seq, _)| seq.unix_ms() + u64::from(TTL_SECONDS) * 1_000 <= until)
-    }
-
     /// One command with a few changes of one table.
     pub fn write(&mut self, name: Name, changes: u64, now: Millis) {
         let table = self.table(name);
-        let mut present = self.rows(name, now);
+        let mut present = self.rows(name, now, 0);
         let mut mutations = Vec::new();
         for _ in 0..changes {
             let id = i64::try_from(self.random.below(9)).unwrap();
