@@ -1,6 +1,8 @@
 //! A client's [`Session`](kalam_link_core::session::Session) and the server's
 //! [`Conn`](kalam_engine::live::Conn), joined in memory on a virtual clock: writes, cuts, delays, slow readers, ALTER and
-//! restarts in random order. Bugs that are planted into the server's side are found by it.
+//! restarts in random order. Whenever everything has arrived, each live query shows what the query gives.
+//!
+//! `KALAMDB_LONG_TESTS=1` runs ten times as many schedules.
 
 mod observer;
 mod queries;
@@ -10,8 +12,40 @@ mod world;
 use schedule::Worlds;
 use world::Bug;
 
+/// Schedules, in worlds of [`schedule::PER_WORLD`].
+const SCHEDULES: u64 = 10_000;
+const SCHEDULES_LONG: u64 = 100_000;
+
 /// Schedules that a planted bug gets to be found in.
 const SCHEDULES_PER_BUG: u64 = 1_000;
+
+fn schedules() -> u64 {
+    match std::env::var_os("KALAMDB_LONG_TESTS") {
+        Some(_) => SCHEDULES_LONG,
+        None => SCHEDULES,
+    }
+}
+
+/// Each test is a part of the schedules, so that they run beside each other.
+fn check(part: u64, parts: u64) {
+    let share = schedules() / parts;
+    let mut worlds = Worlds::new(part * share, None);
+    if let Err(failure) = worlds.run(share) {
+        panic!("{failure}");
+    }
+    println!("{share} schedules: {:?}", worlds.statistics);
+    worlds.statistics.check_everything_happened();
+}
+
+#[test]
+fn i6_every_quiet_point_shows_the_result_of_the_query() {
+    check(0, 2);
+}
+
+#[test]
+fn i7_slow_readers_delays_and_cuts_lose_and_repeat_nothing() {
+    check(1, 2);
+}
 
 #[track_caller]
 fn check_found(bug: Bug) {

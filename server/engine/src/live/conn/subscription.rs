@@ -39,7 +39,13 @@ struct Sub {
 
 enum State {
     /// A job is under way that reads the first rows.
-    Beginning(Kept),
+    Beginning {
+        kept: Kept,
+        /// Why the client is told to forget what it has, if it had rows before.
+        resync: Option<ResyncReason>,
+        /// The table changed after the job had joined the feed: what it read is not sent.
+        table_changed: bool,
+    },
     /// The client is to ask for the next batch.
     Waiting {
         load: Box<Load>,
@@ -129,14 +135,18 @@ impl Subscriptions {
         self.subs.iter_mut().find(|sub| sub.id == *id)
     }
 
-    fn begin(&mut self, id: SubscriptionId) -> Slot {
+    fn begin(&mut self, id: SubscriptionId, resync: Option<ResyncReason>) -> Slot {
         let slot = self.next_slot;
         self.next_slot += 1;
         self.subs.push(Sub {
             slot,
             id,
             membership: None,
-            state: State::Beginning(Kept::default()),
+            state: State::Beginning {
+                kept: Kept::default(),
+                resync,
+                table_changed: false,
+            },
         });
         slot
     }
@@ -206,7 +216,7 @@ impl Conn {
     }
 
     fn begin(&mut self, request: Request, resync: Option<ResyncReason>, now: Timestamp) {
-        let slot = self.subscriptions.begin(request.id.clone());
+        let slot = self.subscriptions.begin(request.id.clone(), resync);
         let work = Work::Begin {
             request: Box::new(request),
             resync,
@@ -275,23 +285,38 @@ impl Conn {
                 resync_message(reason),
             );
         }
-        let Some(sub) = self.subscriptions.remove(slot) else {
+        let Some((request, _)) = self.taken(slot) else {
             return;
         };
-        let Some(membership) = sub.membership else {
-            return;
-        };
-        let options = SubscribeOptions {
+        let options = request.options.map(|options| SubscribeOptions {
             from: None,
-            ..membership.subscriber.options
+            ..options
+        });
+        self.begin(Request { options, ..request }, Some(reason), now);
+    }
+
+    /// The table changed before anything was sent.
+    fn begin_again(&mut self, slot: Slot, resync: Option<ResyncReason>, now: Timestamp) {
+        let Some((request, membership)) = self.taken(slot) else {
+            return;
         };
+        match self.live.lost_right(&membership.feed, self.access.caller()) {
+            Some((code, message)) => self.error(request.id.as_str(), code, &message),
+            None => self.begin(request, resync, now),
+        }
+    }
+
+    /// Takes a subscription out, as the request that it came from.
+    fn taken(&mut self, slot: Slot) -> Option<(Request, Membership)> {
+        let sub = self.subscriptions.remove(slot)?;
+        let membership = sub.membership?;
         let request = Request {
             id: sub.id,
             sql: membership.feed.sql.clone(),
             params: membership.feed.params.clone(),
-            options: Some(options),
+            options: Some(membership.subscriber.options),
         };
-        self.begin(request, Some(reason), now);
+        Some((request, membership))
     }
 
     /// The subscription is over and its client is told why.
@@ -319,9 +344,16 @@ impl Conn {
             }
             Outcome::Went { frames, next } => (frames, next),
         };
+        if let State::Beginning {
+            table_changed: true,
+            resync,
+            ..
+        } = sub.state
+        {
+            return self.begin_again(slot, resync, now);
+        }
         let state = std::mem::replace(&mut sub.state, State::Interrupted);
-        let (State::Beginning(kept) | State::Reading(kept)) = state else {
-            // The table was altered meanwhile; the subscription has begun anew under another slot.
+        let (State::Beginning { kept, .. } | State::Reading(kept)) = state else {
             sub.state = state;
             return;
         };
@@ -388,7 +420,7 @@ impl Conn {
             return;
         };
         match &mut sub.state {
-            State::Beginning(kept) | State::Reading(kept) | State::Waiting { kept, .. } => {
+            State::Beginning { kept, .. } | State::Reading(kept) | State::Waiting { kept, .. } => {
                 kept.push(change, self.options.waiting);
             }
             // Read from storage when the client goes on.
@@ -467,7 +499,7 @@ impl Conn {
             return;
         };
         match &mut sub.state {
-            State::Beginning(kept) | State::Reading(kept) | State::Waiting { kept, .. } => {
+            State::Beginning { kept, .. } | State::Reading(kept) | State::Waiting { kept, .. } => {
                 kept.overflow();
             }
             State::Stalled { .. } | State::Interrupted => {}
@@ -503,6 +535,10 @@ impl Conn {
         let Some(sub) = self.subscriptions.get(slot) else {
             return;
         };
+        if let State::Beginning { table_changed, .. } = &mut sub.state {
+            *table_changed = true;
+            return;
+        }
         let lost = sub
             .membership
             .as_ref()

@@ -1,7 +1,7 @@
 //! The server's side: tables in a store in memory, what is committed to them, and connections whose jobs and answers
 //! take their time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kalam_engine::Applier;
@@ -62,6 +62,8 @@ pub struct World {
     options: Arc<ConnOptions>,
     connections: BTreeMap<ConnectionId, Connection>,
     tables: BTreeMap<Name, TableNumber>,
+    /// How often each was altered, and its tombstones purged.
+    history: BTreeMap<Name, (u64, u64)>,
     /// When the session's clock began.
     base: Timestamp,
     random: Random,
@@ -130,6 +132,7 @@ impl World {
             options: Arc::new(OPTIONS),
             connections: BTreeMap::new(),
             tables: BTreeMap::new(),
+            history: BTreeMap::new(),
             base: Timestamp::from_unix_ms(START_MS),
             random: Random(seed),
             bug,
@@ -149,7 +152,7 @@ impl World {
         ] {
             let table = definition(text, kind);
             let created = Command::Meta(MetaCommand::CreateTable { table });
-            let number = world.define(created, Millis(0));
+            let number = world.define(created);
             world.tables.insert(name, number);
         }
         world
@@ -167,7 +170,7 @@ impl World {
     }
 
     /// A definition in both groups, in one commit.
-    fn define(&mut self, command: Command, now: Millis) -> TableNumber {
+    fn define(&mut self, command: Command) -> TableNumber {
         let live = Arc::clone(&self.live);
         let guard = live.begin_commit(&mut self.applier);
         let mut batch = self.store.batch();
@@ -183,7 +186,6 @@ impl World {
         batch.commit(Sync::No).unwrap();
         self.live.committed(effects);
         drop(guard);
-        let _ = now;
         number
     }
 
@@ -260,38 +262,26 @@ impl World {
     /// One command with a few changes of one table.
     pub fn write(&mut self, name: Name, changes: u64, now: Millis) {
         let table = self.table(name);
-        let mut present = self.rows(name, now, 0);
+        let present = self.rows(name, now, 0);
+        let ids: BTreeSet<i64> = (0..changes)
+            .map(|_| i64::try_from(self.random.below(9)).unwrap())
+            .collect();
         let mut mutations = Vec::new();
-        for _ in 0..changes {
-            let id = i64::try_from(self.random.below(9)).unwrap();
+        for id in ids {
             let row = self.row(id, table.def.columns.len());
-            let at = present.iter().position(|(_, item)| item.id == id);
-            let old = at.map(|at| present.remove(at));
-            mutations.push(match old {
-                None => Mutation::Insert { row },
+            let mut old = present.iter().rev().filter(|(_, item)| item.id == id);
+            mutations.push(match old.next() {
                 Some((old_seq, _)) if self.random.below(3) == 0 => {
-                    Mutation::Delete { old_seq, old: None }
+                    let (old_seq, old) = (*old_seq, None);
+                    Mutation::Delete { old_seq, old }
                 }
-                Some(_) if name == Name::Events => Mutation::Insert { row },
-                Some((old_seq, _)) => Mutation::Update {
-                    old_seq,
-                    old: None,
-                    row,
-                },
+                Some((old_seq, _)) if name != Name::Events => {
+                    let (old_seq, old) = (*old_seq, None);
+                    Mutation::Update { old_seq, old, row }
+                }
+                _ => Mutation::Insert { row },
             });
-            // A row that this command made has no seq yet.
-            present.retain(|(_, item)| item.id != id);
-            if mutations.len() as u64 == changes || present.is_empty() {
-                break;
-            }
         }
-        let mut keys = std::collections::BTreeSet::new();
-        mutations.retain(|mutation| match mutation {
-            Mutation::Insert { row } | Mutation::Update { row, .. } => {
-                name == Name::Events || keys.insert(format!("{:?}", row.0[0]))
-            }
-            Mutation::Delete { .. } => true,
-        });
         let mut part = table_write(table.def.number, &Self::scope(name), mutations);
         part.schema_version = table.def.schema_version;
         let command = write(self.time(now), vec![part]);
@@ -313,15 +303,22 @@ impl World {
         Row(values)
     }
 
+    /// How often a table was altered, and its tombstones purged.
+    pub fn history(&self, name: Name) -> (u64, u64) {
+        self.history.get(&name).copied().unwrap_or_default()
+    }
+
     /// Adds a column.
-    pub fn alter(&mut self, name: Name, now: Millis) {
+    pub fn alter(&mut self, name: Name) {
+        self.history.entry(name).or_default().0 += 1;
         let def = &self.table(name).def;
         let table = altered(def, &format!("extra{}", def.schema_version));
-        self.define(Command::Meta(MetaCommand::AlterTable { table }), now);
+        self.define(Command::Meta(MetaCommand::AlterTable { table }));
     }
 
     /// Forgets every delete of a table.
     pub fn purge(&mut self, name: Name, now: Millis) {
+        self.history.entry(name).or_default().1 += 1;
         let (table, below) = (self.tables[&name], SeqId(self.applier.last_seq().0 + 1));
         self.commit(vec![Command::PurgeTombstones { table, below }], now);
     }
