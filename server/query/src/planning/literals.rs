@@ -23,6 +23,9 @@ use super::decimals;
 use crate::encode::wire_type;
 use crate::value::embedding_scalar;
 
+/// Functions that give one of their operands.
+const CHOOSE: [&str; 5] = ["coalesce", "nullif", "nvl", "greatest", "least"];
+
 /// Characters of a malformed text that an error shows.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -72,6 +75,9 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             for item in &mut list {
                 changed |= fit(item, &expr, schema)?;
             }
+            if list.iter().any(|item| !matches!(item, Expr::Literal(..))) {
+                return Ok(Transformed::yes(one_of(&expr, list, negated)));
+            }
             Ok(Transformed::new_transformed(
                 Expr::InList(InList {
                     expr,
@@ -97,6 +103,21 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 }),
                 changed,
             ))
+        }
+        Expr::ScalarFunction(mut call) if CHOOSE.contains(&call.name()) => {
+            let mut operands: Vec<&mut Expr> = call.args.iter_mut().collect();
+            let changed = fit_among(&mut operands, schema)?;
+            Ok(Transformed::new_transformed(
+                Expr::ScalarFunction(call),
+                changed,
+            ))
+        }
+        Expr::Case(mut case) => {
+            let results = case.when_then_expr.iter_mut().map(|(_, then)| &mut **then);
+            let mut operands: Vec<&mut Expr> =
+                results.chain(case.else_expr.as_deref_mut()).collect();
+            let changed = fit_among(&mut operands, schema)?;
+            Ok(Transformed::new_transformed(Expr::Case(case), changed))
         }
         Expr::Cast(Cast { expr, field }) if wire_type(&field) == DataType::Uuid => {
             if own_type(&expr, schema) == Some(DataType::Uuid) {
@@ -129,6 +150,39 @@ fn compares(operator: Operator) -> bool {
     )
 }
 
+/// Brings the literals among expressions of which one is chosen into the form of the others.
+fn fit_among(operands: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let typed = operands
+        .iter()
+        .find(|operand| own_type(operand, schema).is_some_and(has_own_form))
+        .map(|operand| (**operand).clone());
+    let Some(typed) = typed else {
+        return Ok(false);
+    };
+    let mut changed = false;
+    for operand in operands {
+        if matches!(operand, Expr::Literal(ScalarValue::Utf8(Some(_)), _)) {
+            changed |= fit(operand, &typed, schema)?;
+        }
+    }
+    Ok(changed)
+}
+
+/// Whether text has to be brought into another form to stand for a value of the type.
+fn has_own_form(data_type: DataType) -> bool {
+    matches!(data_type, DataType::Uuid | DataType::Embedding(_))
+}
+
+/// `IN` with items that are no literals, as comparisons: DataFusion forgets that one of them is NULL.
+fn one_of(expr: &Expr, list: Vec<Expr>, negated: bool) -> Expr {
+    let any = list
+        .into_iter()
+        .map(|item| expr.clone().eq(item))
+        .reduce(Expr::or)
+        .unwrap_or_else(|| datafusion::prelude::lit(false));
+    if negated { !any } else { any }
+}
+
 /// Brings the literal `expr` into the form of `beside`; says whether it did.
 fn fit(expr: &mut Expr, beside: &Expr, schema: &DFSchema) -> Result<bool> {
     let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expr else {
@@ -151,9 +205,20 @@ fn fit(expr: &mut Expr, beside: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(true)
 }
 
-/// The type of a column, if `expr` is one, perhaps renamed.
+/// The type of a column, if `expr` gives values of one, perhaps renamed or beside others.
 fn own_type(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    // What these give is that of their operands, but their fields do not say so.
+    let among = |operands: &mut dyn Iterator<Item = &Expr>| {
+        operands
+            .filter_map(|operand| own_type(operand, schema))
+            .find(|data_type| has_own_form(*data_type))
+    };
     match expr {
+        Expr::ScalarFunction(call) if CHOOSE.contains(&call.name()) => among(&mut call.args.iter()),
+        Expr::Case(case) => {
+            let results = case.when_then_expr.iter().map(|(_, then)| &**then);
+            among(&mut results.chain(case.else_expr.as_deref()))
+        }
         Expr::Column(_) | Expr::Alias(_) | Expr::Cast(_) | Expr::ScalarFunction(_) => {
             let (_, field) = expr.to_field(schema).ok()?;
             Some(wire_type(&field))

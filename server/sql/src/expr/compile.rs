@@ -665,6 +665,13 @@ pub(super) fn unify_branches(
     common: fn(DataType, DataType) -> Option<DataType>,
     ast: &ast::Expr,
 ) -> Result<(Vec<Typed>, Ty), Error> {
+    // Chosen from, a UUID is text to DataFusion; the planner then knows which text stands for one.
+    if branches
+        .iter()
+        .any(|branch| branch.ty == Ty::Known(DataType::Uuid))
+    {
+        return Err(not_simple(ast));
+    }
     let ty = fold_types(branches.iter().map(|branch| branch.ty), common)
         .ok_or_else(|| not_simple(ast))?;
     // NULL in every branch is text to DataFusion, where a column needs a type.
