@@ -1,5 +1,6 @@
 //! The WebSocket as its clients meet it: frames, messages, old clients, hostile peers, and who sees what.
 
+mod chaos;
 mod client;
 mod cost;
 mod frames;
@@ -8,6 +9,7 @@ mod isolation;
 mod msgpack;
 mod old_clients;
 mod protocol;
+mod proxy;
 mod raw;
 mod view;
 
