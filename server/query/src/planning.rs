@@ -5,6 +5,7 @@ mod arithmetic;
 mod decimals;
 mod errors;
 mod literals;
+mod narrowing;
 mod wide;
 mod yielding;
 

@@ -2,13 +2,13 @@
 //! memory runs out.
 //!
 //! DataFusion's operators wrap round silently. After types are settled, `+`, `-`, `*` and unary minus of integers,
-//! all arithmetic of floats and `||` of texts become calls of the functions here.
+//! all arithmetic of floats and `||` of texts become calls of the functions here, and so do casts that drop digits.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, StringBuilder};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
@@ -16,11 +16,12 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable as _, LogicalPlan, Operator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable as _, LogicalPlan, Operator,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TryCast, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::narrowing::{Failure, narrowing_cast, narrows};
 use crate::functions::VALUES_BYTES_MAX;
 
 /// The rule that puts the functions in.
@@ -41,8 +42,10 @@ fn checked_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut concerned = false;
     plan.apply_expressions(|expr| {
         expr.apply(|part| {
-            if matches!(part, Expr::Negative(_))
-                || matches!(part, Expr::BinaryExpr(b) if Checked::of(b.op).is_some())
+            if matches!(
+                part,
+                Expr::Negative(_) | Expr::Cast(_) | Expr::TryCast(_)
+            ) || matches!(part, Expr::BinaryExpr(b) if Checked::of(b.op).is_some())
             {
                 concerned = true;
                 return Ok(TreeNodeRecursion::Stop);
@@ -100,8 +103,30 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             _ => Ok(Transformed::no(Expr::Negative(inner))),
         },
+        Expr::Cast(Cast { expr, field }) if cast_narrows(&expr, &field, schema) => {
+            let target = field.data_type().clone();
+            Ok(Transformed::yes(narrowing_cast(
+                *expr,
+                target,
+                Failure::Error,
+            )))
+        }
+        Expr::TryCast(TryCast { expr, field }) if cast_narrows(&expr, &field, schema) => {
+            let target = field.data_type().clone();
+            Ok(Transformed::yes(narrowing_cast(
+                *expr,
+                target,
+                Failure::Null,
+            )))
+        }
         other => Ok(Transformed::no(other)),
     }
+}
+
+fn cast_narrows(input: &Expr, target: &FieldRef, schema: &DFSchema) -> bool {
+    input
+        .get_type(schema)
+        .is_ok_and(|data_type| narrows(&data_type, target.data_type()))
 }
 
 /// An operation that checks its result.

@@ -724,8 +724,39 @@ fn cast_target(data_type: &ast::DataType) -> Option<DataType> {
 
 /// Evaluates a node whose parts are all constants. One that fails stays: it fails for the row that reaches it.
 pub(super) fn fold(typed: Typed) -> Typed {
+    if let Node::Is { input, truth: None } = &typed.node
+        && is_never_null(input)
+    {
+        return constant(Value::Boolean(false));
+    }
+    if !depends_on_constants_alone(&typed.node) {
+        return typed;
+    }
+    match typed
+        .eval(&super::RowValues::NONE, None)
+        .map(std::borrow::Cow::into_owned)
+    {
+        Ok(value) => Typed {
+            node: Node::Constant(value),
+            ty: typed.ty,
+        },
+        Err(_) => typed,
+    }
+}
+
+/// Whether it answers TRUE or FALSE for every row, so that IS UNKNOWN need not look at the row.
+fn is_never_null(condition: &Typed) -> bool {
+    match &condition.node {
+        Node::IsNull(_) | Node::Is { .. } | Node::IsDistinct(_) => true,
+        Node::Not(input) => is_never_null(input),
+        _ => false,
+    }
+}
+
+/// Whether all parts of a node are constants, and its value is settled by them.
+pub(super) fn depends_on_constants_alone(node: &Node) -> bool {
     let constant = |part: &Typed| matches!(part.node, Node::Constant(_));
-    let all_constant = match &typed.node {
+    match node {
         Node::Constant(_)
         | Node::Parameter { .. }
         | Node::Column(_)
@@ -746,18 +777,5 @@ pub(super) fn fold(typed: Typed) -> Typed {
         Node::Between(operands) => operands.iter().all(constant),
         // Branches are for the row to choose; functions are cheap or volatile.
         Node::Case { .. } | Node::Call { .. } => false,
-    };
-    if !all_constant {
-        return typed;
-    }
-    match typed
-        .eval(&super::RowValues::NONE, None)
-        .map(std::borrow::Cow::into_owned)
-    {
-        Ok(value) => Typed {
-            node: Node::Constant(value),
-            ty: typed.ty,
-        },
-        Err(_) => typed,
     }
 }

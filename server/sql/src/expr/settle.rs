@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 use sqlparser::ast;
 
 use super::compile::{
-    cast_to, constant, fold, has_text_form, not_simple, unify_branches, unify_compared,
+    cast_to, constant, depends_on_constants_alone, fold, has_text_form, not_simple,
+    unify_branches, unify_compared,
 };
 use super::sides::to_comparable;
 use super::types::{arithmetic_type, is_numeric, union_type};
@@ -235,6 +236,9 @@ impl Settle<'_> {
 
 /// Constants that were not folded are those that fail.
 fn check_constants(typed: &Typed) -> Result<(), Error> {
+    if depends_on_constants_alone(&typed.node) {
+        return typed.eval(&RowValues::NONE, None).map(|_| ());
+    }
     let all = |parts: &[Typed]| parts.iter().try_for_each(check_constants);
     match &typed.node {
         Node::Constant(_)
@@ -242,15 +246,11 @@ fn check_constants(typed: &Typed) -> Result<(), Error> {
         | Node::Column(_)
         | Node::Excluded(_)
         | Node::Seq => Ok(()),
-        Node::Cast { input, .. } => {
-            if let Node::Constant(_) = input.node {
-                return typed.eval(&RowValues::NONE, None).map(|_| ());
-            }
-            check_constants(input)
-        }
-        Node::Negate(input) | Node::Not(input) | Node::IsNull(input) | Node::Is { input, .. } => {
-            check_constants(input)
-        }
+        Node::Cast { input, .. }
+        | Node::Negate(input)
+        | Node::Not(input)
+        | Node::IsNull(input)
+        | Node::Is { input, .. } => check_constants(input),
         Node::Arithmetic { operands, .. }
         | Node::Concat(operands)
         | Node::Compare { operands, .. }

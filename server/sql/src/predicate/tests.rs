@@ -115,6 +115,21 @@ fn a_parameter_that_is_missing_or_does_not_fit_is_named() {
 }
 
 #[test]
+fn what_fails_for_every_row_is_refused() {
+    for filter in [
+        "0 = (0 % 0) % 1",
+        "int > 1 / 0",
+        "int = 9223372036854775807 + 1",
+        "name = CAST('x' AS INT) || 'y'",
+        "int IN (1, ABS(1 / 0))",
+    ] {
+        bound(filter, &[]).expect_err(filter);
+    }
+    bound("int = 100 / $1", &[json!(0)]).expect_err("a parameter that is zero");
+    assert!(!passes_with("(100 / (int - 100) IS NULL) IS UNKNOWN", &[]));
+}
+
+#[test]
 fn what_fails_on_a_row_is_an_error_and_not_a_miss() {
     let predicate = bound("100 / (int - 100) > 1", &[]).unwrap();
     predicate

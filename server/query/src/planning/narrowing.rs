@@ -1,0 +1,78 @@
+//! Casts of decimals that drop digits.
+//!
+//! DataFusion takes a cast off a column that is compared with a constant and casts the constant instead. For a decimal
+//! that loses its fraction the two differ: `CAST(1.5 AS BIGINT) = 1` is true, `1.5 = 1.000` is not. As calls of the
+//! function here such casts stay where they are.
+
+use std::sync::Arc;
+
+use arrow::compute::CastOptions;
+use arrow::datatypes::DataType as ArrowType;
+use arrow::util::display::FormatOptions;
+use datafusion::common::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+/// Whether a cast between the types may drop digits after the point.
+pub(super) fn narrows(from: &ArrowType, to: &ArrowType) -> bool {
+    let ArrowType::Decimal128(_, scale) = from else {
+        return false;
+    };
+    match to {
+        ArrowType::Decimal128(_, kept) => *kept < *scale,
+        _ => *scale > 0 && to.is_integer(),
+    }
+}
+
+/// What becomes of a value that the new type cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Failure {
+    /// CAST.
+    Error,
+    /// TRY_CAST.
+    Null,
+}
+
+/// The cast of `input` to `target` as a call.
+pub(super) fn narrowing_cast(input: Expr, target: ArrowType, failure: Failure) -> Expr {
+    let cast = NarrowingCast {
+        target,
+        failure,
+        signature: Signature::any(1, Volatility::Immutable),
+    };
+    Arc::new(ScalarUDF::new_from_impl(cast)).call(vec![input])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct NarrowingCast {
+    target: ArrowType,
+    failure: Failure,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for NarrowingCast {
+    fn name(&self) -> &str {
+        "narrowing_cast"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[ArrowType]) -> Result<ArrowType> {
+        Ok(self.target.clone())
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let options = CastOptions {
+            safe: self.failure == Failure::Null,
+            format_options: FormatOptions::default(),
+        };
+        args.args[0].cast_to(&self.target, Some(&options))
+    }
+}
