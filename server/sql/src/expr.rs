@@ -192,6 +192,45 @@ pub(crate) struct Typed {
     pub ty: Ty,
 }
 
+impl Typed {
+    /// What the node is made of, in the order in which it is written.
+    pub(crate) fn parts(&self) -> Vec<&Self> {
+        match &self.node {
+            Node::Constant(_)
+            | Node::Parameter { .. }
+            | Node::Column(_)
+            | Node::Excluded(_)
+            | Node::Seq => Vec::new(),
+            Node::Cast { input, .. }
+            | Node::Negate(input)
+            | Node::Not(input)
+            | Node::IsNull(input)
+            | Node::Is { input, .. } => vec![&**input],
+            Node::Arithmetic { operands, .. }
+            | Node::Concat(operands)
+            | Node::Compare { operands, .. }
+            | Node::IsDistinct(operands)
+            | Node::Like { operands, .. } => operands.iter().collect(),
+            Node::Between(operands) => operands.iter().collect(),
+            Node::And(operands) | Node::Or(operands) => operands.iter().collect(),
+            Node::InList { input, list } => std::iter::once(&**input).chain(list).collect(),
+            Node::Case {
+                operand,
+                branches,
+                otherwise,
+            } => {
+                let branches = branches.iter().flat_map(|(when, then)| [when, then]);
+                let operand = operand.as_deref().into_iter();
+                operand
+                    .chain(branches)
+                    .chain(std::iter::once(&**otherwise))
+                    .collect()
+            }
+            Node::Call { arguments, .. } => arguments.iter().collect(),
+        }
+    }
+}
+
 /// Negated forms (NOT IN, IS NOT NULL, …) are [`Node::Not`] around these.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {

@@ -42,10 +42,8 @@ fn checked_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut concerned = false;
     plan.apply_expressions(|expr| {
         expr.apply(|part| {
-            if matches!(
-                part,
-                Expr::Negative(_) | Expr::Cast(_) | Expr::TryCast(_)
-            ) || matches!(part, Expr::BinaryExpr(b) if Checked::of(b.op).is_some())
+            if matches!(part, Expr::Negative(_) | Expr::Cast(_) | Expr::TryCast(_))
+                || matches!(part, Expr::BinaryExpr(b) if Checked::of(b.op).is_some())
             {
                 concerned = true;
                 return Ok(TreeNodeRecursion::Stop);

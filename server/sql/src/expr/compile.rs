@@ -729,7 +729,7 @@ pub(super) fn fold(typed: Typed) -> Typed {
     {
         return constant(Value::Boolean(false));
     }
-    if !depends_on_constants_alone(&typed.node) {
+    if !depends_on_constants_alone(&typed) {
         return typed;
     }
     match typed
@@ -747,35 +747,21 @@ pub(super) fn fold(typed: Typed) -> Typed {
 /// Whether it answers TRUE or FALSE for every row, so that IS UNKNOWN need not look at the row.
 fn is_never_null(condition: &Typed) -> bool {
     match &condition.node {
-        Node::IsNull(_) | Node::Is { .. } | Node::IsDistinct(_) => true,
+        Node::IsNull(_) | Node::Is { .. } => true,
         Node::Not(input) => is_never_null(input),
         _ => false,
     }
 }
 
 /// Whether all parts of a node are constants, and its value is settled by them.
-pub(super) fn depends_on_constants_alone(node: &Node) -> bool {
-    let constant = |part: &Typed| matches!(part.node, Node::Constant(_));
-    match node {
-        Node::Constant(_)
-        | Node::Parameter { .. }
-        | Node::Column(_)
-        | Node::Excluded(_)
-        | Node::Seq => false,
-        Node::Cast { input, .. }
-        | Node::Negate(input)
-        | Node::Not(input)
-        | Node::IsNull(input)
-        | Node::Is { input, .. } => constant(input),
-        Node::Arithmetic { operands, .. }
-        | Node::Concat(operands)
-        | Node::Compare { operands, .. }
-        | Node::IsDistinct(operands)
-        | Node::Like { operands, .. } => operands.iter().all(constant),
-        Node::And(operands) | Node::Or(operands) => operands.iter().all(constant),
-        Node::InList { input, list } => constant(input) && list.iter().all(constant),
-        Node::Between(operands) => operands.iter().all(constant),
-        // Branches are for the row to choose; functions are cheap or volatile.
-        Node::Case { .. } | Node::Call { .. } => false,
+pub(super) fn depends_on_constants_alone(typed: &Typed) -> bool {
+    // Branches are for the row to choose; functions are cheap or volatile.
+    if matches!(typed.node, Node::Case { .. } | Node::Call { .. }) {
+        return false;
     }
+    let parts = typed.parts();
+    !parts.is_empty()
+        && parts
+            .iter()
+            .all(|part| matches!(part.node, Node::Constant(_)))
 }

@@ -2,13 +2,13 @@
 //! types that depended on them are settled by the rules by which they were compiled. What remains depends on the row
 //! alone.
 
-use kalam_link_core::{UserId, Value};
+use kalam_link_core::{DataType, UserId, Value};
 use serde_json::Value as Json;
 use sqlparser::ast;
 
 use super::compile::{
-    cast_to, constant, depends_on_constants_alone, fold, has_text_form, not_simple,
-    unify_branches, unify_compared,
+    cast_to, constant, depends_on_constants_alone, fold, has_text_form, not_simple, unify_branches,
+    unify_compared,
 };
 use super::sides::to_comparable;
 use super::types::{arithmetic_type, is_numeric, union_type};
@@ -209,6 +209,7 @@ impl Settle<'_> {
     pub(crate) fn filter(&self, root: Typed) -> Result<Typed, Error> {
         let root = self.condition(root)?;
         check_constants(&root)?;
+        self.check(!has_hidden_double_beside_decimal(&root))?;
         Ok(root)
     }
 
@@ -236,31 +237,35 @@ impl Settle<'_> {
 
 /// Constants that were not folded are those that fail.
 fn check_constants(typed: &Typed) -> Result<(), Error> {
-    if depends_on_constants_alone(&typed.node) {
+    if depends_on_constants_alone(typed) {
         return typed.eval(&RowValues::NONE, None).map(|_| ());
     }
-    let all = |parts: &[Typed]| parts.iter().try_for_each(check_constants);
-    match &typed.node {
-        Node::Constant(_)
-        | Node::Parameter { .. }
-        | Node::Column(_)
-        | Node::Excluded(_)
-        | Node::Seq => Ok(()),
-        Node::Cast { input, .. }
-        | Node::Negate(input)
-        | Node::Not(input)
-        | Node::IsNull(input)
-        | Node::Is { input, .. } => check_constants(input),
-        Node::Arithmetic { operands, .. }
-        | Node::Concat(operands)
-        | Node::Compare { operands, .. }
-        | Node::IsDistinct(operands)
-        | Node::Like { operands, .. } => all(&operands[..]),
-        Node::And(operands) | Node::Or(operands) => all(operands),
-        Node::Between(operands) => all(&operands[..]),
-        Node::InList { input, list } => check_constants(input).and_then(|()| all(list)),
-        // Which branch is taken is for the row to say.
-        Node::Case { .. } => Ok(()),
-        Node::Call { arguments, .. } => all(arguments),
+    // Which branch is taken is for the row to say.
+    if matches!(typed.node, Node::Case { .. }) {
+        return Ok(());
     }
+    typed.parts().into_iter().try_for_each(check_constants)
+}
+
+/// Whether a DOUBLE that is the same for every row, but not written as a number, is compared with a DECIMAL: which
+/// decimal it means depends on what the planner has evaluated before it looks.
+fn has_hidden_double_beside_decimal(typed: &Typed) -> bool {
+    let parts = typed.parts();
+    let hidden = |part: &&Typed| {
+        matches!(part.ty.known(), Some(DataType::Float | DataType::Double))
+            && !matches!(part.node, Node::Constant(_))
+            && !names_column(part)
+    };
+    let is_decimal = |part: &&Typed| matches!(part.ty.known(), Some(DataType::Decimal { .. }));
+    let compared = matches!(
+        typed.node,
+        Node::Compare { .. } | Node::IsDistinct(_) | Node::InList { .. } | Node::Between(_)
+    );
+    compared && parts.iter().any(is_decimal) && parts.iter().any(hidden)
+        || parts.into_iter().any(has_hidden_double_beside_decimal)
+}
+
+fn names_column(typed: &Typed) -> bool {
+    matches!(typed.node, Node::Column(_) | Node::Excluded(_) | Node::Seq)
+        || typed.parts().into_iter().any(names_column)
 }
