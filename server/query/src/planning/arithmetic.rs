@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, StringBuilder};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::{DataType as ArrowType, FieldRef, Float32Type, Float64Type};
+use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
@@ -16,12 +16,12 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable as _, LogicalPlan, Operator,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TryCast, Volatility,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable as _, LogicalPlan, Operator, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::narrowing::{Failure, narrowing_cast, narrows};
+use super::narrowing::cast_as_call;
 use crate::functions::VALUES_BYTES_MAX;
 
 /// The rule that puts the functions in.
@@ -101,30 +101,8 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             _ => Ok(Transformed::no(Expr::Negative(inner))),
         },
-        Expr::Cast(Cast { expr, field }) if cast_narrows(&expr, &field, schema) => {
-            let target = field.data_type().clone();
-            Ok(Transformed::yes(narrowing_cast(
-                *expr,
-                target,
-                Failure::Error,
-            )))
-        }
-        Expr::TryCast(TryCast { expr, field }) if cast_narrows(&expr, &field, schema) => {
-            let target = field.data_type().clone();
-            Ok(Transformed::yes(narrowing_cast(
-                *expr,
-                target,
-                Failure::Null,
-            )))
-        }
-        other => Ok(Transformed::no(other)),
+        other => Ok(cast_as_call(other, schema)),
     }
-}
-
-fn cast_narrows(input: &Expr, target: &FieldRef, schema: &DFSchema) -> bool {
-    input
-        .get_type(schema)
-        .is_ok_and(|data_type| narrows(&data_type, target.data_type()))
 }
 
 /// An operation that checks its result.

@@ -9,13 +9,36 @@ use std::sync::Arc;
 use arrow::compute::CastOptions;
 use arrow::datatypes::DataType as ArrowType;
 use arrow::util::display::FormatOptions;
-use datafusion::common::Result;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable as _, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 
-/// Whether a cast between the types may drop digits after the point.
-pub(super) fn narrows(from: &ArrowType, to: &ArrowType) -> bool {
+/// A cast that may drop digits after the point as a call; every other expression as it is.
+pub(super) fn cast_as_call(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let (input, target, failure) = match &expr {
+        Expr::Cast(cast) => (&cast.expr, cast.field.data_type(), Failure::Error),
+        Expr::TryCast(cast) => (&cast.expr, cast.field.data_type(), Failure::Null),
+        _ => return Transformed::no(expr),
+    };
+    if !input
+        .get_type(schema)
+        .is_ok_and(|own| narrows(&own, target))
+    {
+        return Transformed::no(expr);
+    }
+    let cast = NarrowingCast {
+        target: target.clone(),
+        failure,
+        signature: Signature::any(1, Volatility::Immutable),
+    };
+    let input = Expr::clone(input);
+    Transformed::yes(Arc::new(ScalarUDF::new_from_impl(cast)).call(vec![input]))
+}
+
+fn narrows(from: &ArrowType, to: &ArrowType) -> bool {
     let ArrowType::Decimal128(_, scale) = from else {
         return false;
     };
@@ -27,21 +50,11 @@ pub(super) fn narrows(from: &ArrowType, to: &ArrowType) -> bool {
 
 /// What becomes of a value that the new type cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Failure {
+enum Failure {
     /// CAST.
     Error,
     /// TRY_CAST.
     Null,
-}
-
-/// The cast of `input` to `target` as a call.
-pub(super) fn narrowing_cast(input: Expr, target: ArrowType, failure: Failure) -> Expr {
-    let cast = NarrowingCast {
-        target,
-        failure,
-        signature: Signature::any(1, Volatility::Immutable),
-    };
-    Arc::new(ScalarUDF::new_from_impl(cast)).call(vec![input])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

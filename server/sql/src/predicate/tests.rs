@@ -130,6 +130,22 @@ fn what_fails_for_every_row_is_refused() {
 }
 
 #[test]
+fn a_decimal_is_compared_with_numbers_as_written_or_with_columns() {
+    for taken in ["price = 12.5", "price = CAST(int AS DOUBLE)"] {
+        bound(taken, &[]).unwrap_or_else(|error| panic!("{taken}: {error}"));
+    }
+    for hidden in [
+        "price = NULLIF(12.5, 1.5)",
+        "price IN (1, ABS(12.5))",
+        "flag OR price IS DISTINCT FROM COALESCE(NULL, 12.5)",
+        "price BETWEEN 1 AND ABS(12.5)",
+    ] {
+        let error = bound(hidden, &[]).expect_err(hidden);
+        assert!(matches!(error, Error::NotSimple(_)), "{hidden}: {error:?}");
+    }
+}
+
+#[test]
 fn what_fails_on_a_row_is_an_error_and_not_a_miss() {
     let predicate = bound("100 / (int - 100) > 1", &[]).unwrap();
     predicate
