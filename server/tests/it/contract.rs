@@ -2,6 +2,7 @@
 //!
 //! In a form, `_` stands for one word, text or number and `…` for anything; case does not matter.
 
+use crate::package_folder;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -429,7 +430,7 @@ fn every_error_code_has_a_test() {
 
 /// The Rust tests of all crates of the server, but for this file.
 fn rust_tests() -> Vec<PathBuf> {
-    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
+    let mut folders = vec![package_folder()];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {

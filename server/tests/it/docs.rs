@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use crate::harness::{Answer, TestNode};
+use crate::package_folder;
 
 /// A fenced block.
 struct Block {
@@ -46,10 +47,7 @@ fn blocks(text: &str) -> Vec<Block> {
 
 /// Every document with SQL.
 fn documents() -> Vec<(PathBuf, Vec<Block>)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned();
+    let root = package_folder().parent().unwrap().to_owned();
     let mut paths = vec![root.join("README.md")];
     let mut folders = vec![root.join("docs")];
     while let Some(folder) = folders.pop() {
@@ -85,7 +83,7 @@ async fn metrics_are_those_of_the_document() {
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
         .collect();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let path = package_folder().join("../docs/operations.md");
     let page = fs::read_to_string(path).unwrap();
     let documented: BTreeSet<(&str, &str)> = page
         .lines()

@@ -1,16 +1,13 @@
 //! The programs under `docs/examples` do what their first lines say.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::harness::{ROOT_PASSWORD, TestNode};
+use crate::package_folder;
 
 /// Runs a script against the node and returns its answers in order.
 async fn run(node: &TestNode, script: &str, variables: &[(&str, &str)]) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs/examples")
-        .join(script);
+    let path = package_folder().join("../docs/examples").join(script);
     let mut command = std::process::Command::new("bash");
     command
         .arg(path)

@@ -15,3 +15,9 @@ mod isolation;
 mod scale;
 mod sql_logic;
 mod ws;
+
+/// Where `Cargo.toml` of the server is. Asked at run time: a test that was compiled in another clone of the repository
+/// must not read that clone's files.
+fn package_folder() -> std::path::PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").unwrap().into()
+}

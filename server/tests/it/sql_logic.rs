@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 use sqllogictest::{AsyncDB, Connection, DBOutput, DefaultColumnType, Record, Runner};
 
 use crate::harness::TestNode;
+use crate::package_folder;
 
 pub(crate) type SqlRecord = Record<DefaultColumnType>;
 
@@ -21,7 +22,7 @@ const ROOT: &str = "root";
 
 /// Every file with its records, in order of path.
 pub(crate) fn files() -> Vec<(PathBuf, Vec<SqlRecord>)> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql")];
+    let mut folders = vec![package_folder().join("tests/sql")];
     let mut paths = BTreeSet::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
@@ -62,7 +63,7 @@ async fn sql_behaves_as_recorded() {
 }
 
 fn namespace_of(path: &Path) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
+    let root = package_folder().join("tests/sql");
     let relative = path.strip_prefix(root).unwrap().with_extension("");
     format!(
         "slt_{}",

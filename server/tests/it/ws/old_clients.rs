@@ -7,13 +7,13 @@
 //! negotiated form.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Carrier, Client, Delivery, Serialization};
 use crate::harness::{TestNode, USER_PASSWORD};
+use crate::package_folder;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_authenticates_by_password_in_band_works_unchanged() {
@@ -51,7 +51,7 @@ impl Player {
     }
 
     async fn play(mut self, fixture: &str) {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/ws/fixtures");
+        let path = package_folder().join("tests/it/ws/fixtures");
         let text = std::fs::read_to_string(path.join(fixture)).unwrap();
         for (number, line) in (1..).zip(text.lines()) {
             let step: Value = serde_json::from_str(line).unwrap();
