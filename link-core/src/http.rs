@@ -3,7 +3,7 @@
 mod request;
 
 pub use request::{
-    HttpRequest, Method, ReplyError, login_reply, logout_reply, me_reply, sql_reply,
+    HttpRequest, Method, ReplyError, health_reply, login_reply, logout_reply, me_reply, sql_reply,
 };
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! Where a SQL statement ends: text is cut at each `;` that is not inside a string, a quoted name or a comment.
+//! Where a SQL statement ends: text is cut at each `;` that is not inside a string, a quoted name or a comment. And what
+//! its pieces are, for those who colour or complete it.
 //!
 //! Lexical only: whether a statement makes sense is the server's affair. The rules are those of the server's tokenizer:
 //! `'…''…'`, `E'…\'…'`, `X'…'`, `"…""…"`, `$tag$…$tag$`, `-- …` and nested `/* … */`.
@@ -83,11 +84,11 @@ impl<'a> Iterator for Statements<'a> {
                 break Ending::EndOfText;
             };
             match piece {
-                Piece::Space => continue,
+                Piece::Space | Piece::Comment => continue,
                 Piece::Semicolon if first.is_none() => continue,
                 Piece::Semicolon => break Ending::Semicolon,
-                Piece::Code => code_bytes += self.lexer.at - begin,
-                Piece::Quoted | Piece::Unclosed(_) => {}
+                Piece::Word | Piece::Symbol => code_bytes += self.lexer.at - begin,
+                Piece::String | Piece::QuotedName | Piece::Unclosed(_) => {}
             }
             first.get_or_insert(begin);
             last = self.lexer.at;
@@ -105,14 +106,32 @@ impl<'a> Iterator for Statements<'a> {
     }
 }
 
-enum Piece {
-    /// White space or a comment.
+/// What a piece of SQL text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// One character of white space.
     Space,
+    Comment,
     Semicolon,
-    Code,
-    /// A string or a quoted name.
-    Quoted,
+    /// A keyword or a name without quotes.
+    Word,
+    /// A parameter (`$1`), or one other character: a digit, an operator.
+    Symbol,
+    /// `'…'` and its relatives, or a dollar string.
+    String,
+    QuotedName,
+    /// Reaches to the end of the text.
     Unclosed(Open),
+}
+
+/// Cuts `text` into all its pieces, in order and without gaps.
+pub fn pieces(text: &str) -> impl Iterator<Item = (Piece, &str)> {
+    let mut lexer = Lexer { text, at: 0 };
+    std::iter::from_fn(move || {
+        let begin = lexer.at;
+        let piece = lexer.next_piece()?;
+        Some((piece, &text[begin..lexer.at]))
+    })
 }
 
 #[derive(Clone, Debug)]
@@ -141,7 +160,7 @@ impl<'a> Lexer<'a> {
             '$' => self.dollar(),
             '-' if rest.starts_with("--") => {
                 self.at += rest.find('\n').map_or(rest.len(), |end| end + 1);
-                Piece::Space
+                Piece::Comment
             }
             '/' if rest.starts_with("/*") => self.comment(),
             _ if first.is_whitespace() => {
@@ -151,7 +170,7 @@ impl<'a> Lexer<'a> {
             _ if is_name_start(first) => self.word(chars),
             _ => {
                 self.at += first.len_utf8();
-                Piece::Code
+                Piece::Symbol
             }
         })
     }
@@ -165,7 +184,7 @@ impl<'a> Lexer<'a> {
             return self.quoted('\'', Escape::Backslash, Open::String);
         }
         self.at += rest.find(|c| !is_name_part(c)).unwrap_or(rest.len());
-        Piece::Code
+        Piece::Word
     }
 
     /// Stands at the opening quote.
@@ -178,7 +197,10 @@ impl<'a> Lexer<'a> {
             } else if char::from(*byte) == quote {
                 if bytes.get(at + 1).map(|next| char::from(*next)) != Some(quote) {
                     self.at = at + 1;
-                    return Piece::Quoted;
+                    return match open {
+                        Open::QuotedName => Piece::QuotedName,
+                        Open::String | Open::DollarString | Open::Comment => Piece::String,
+                    };
                 }
                 at += 1;
             }
@@ -196,7 +218,7 @@ impl<'a> Lexer<'a> {
             .map_or(rest.len(), |end| end + 1);
         if !rest[tag..].starts_with('$') {
             self.at += tag;
-            return Piece::Code;
+            return Piece::Symbol;
         }
         let delimiter = &rest[..=tag];
         let Some(end) = rest[delimiter.len()..].find(delimiter) else {
@@ -204,7 +226,7 @@ impl<'a> Lexer<'a> {
             return Piece::Unclosed(Open::DollarString);
         };
         self.at += end + 2 * delimiter.len();
-        Piece::Quoted
+        Piece::String
     }
 
     /// Stands at `/*`. Comments nest.
@@ -230,7 +252,7 @@ impl<'a> Lexer<'a> {
             }
         }
         self.at = at;
-        Piece::Space
+        Piece::Comment
     }
 }
 

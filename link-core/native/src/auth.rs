@@ -20,8 +20,15 @@ pub struct Auth(Kind);
 #[derive(Clone)]
 enum Kind {
     None,
-    Basic { user: String, password: String },
-    Jwt { token: Token },
+    Basic {
+        user: String,
+        password: String,
+        /// Of an earlier sign-in.
+        token: Option<Token>,
+    },
+    Jwt {
+        token: Token,
+    },
     Provider(Provider),
 }
 
@@ -41,7 +48,18 @@ impl Auth {
         Self(Kind::Basic {
             user: user.into(),
             password: password.into(),
+            token: None,
         })
+    }
+
+    /// A token that an earlier sign-in with this password gave ([`Client::sign_in`](crate::Client::sign_in)): saves the
+    /// next one. When the server refuses it, the password counts. Without effect on credentials of another kind.
+    #[must_use]
+    pub fn with_token(mut self, token: impl AsRef<str>) -> Self {
+        if let Kind::Basic { token: known, .. } = &mut self.0 {
+            *known = Some(Token::new(token.as_ref()));
+        }
+        self
     }
 
     /// A token that somebody else obtained. When it ends, so does the connection.
@@ -151,10 +169,17 @@ impl From<LoginResponse> for Held {
 
 impl Tokens {
     pub fn new(auth: Auth, http: Arc<Http>) -> Arc<Self> {
+        let held = match &auth.0 {
+            Kind::Basic { token, .. } => token.clone().map(|access| Held {
+                access,
+                refresh: None,
+            }),
+            Kind::None | Kind::Jwt { .. } | Kind::Provider(_) => None,
+        };
         Arc::new(Self {
             http,
             auth,
-            state: Mutex::default(),
+            state: Mutex::new(State { held, fetch: None }),
         })
     }
 
@@ -257,7 +282,7 @@ impl Tokens {
                 access: Token::new(&provider(reason).await?),
                 refresh: None,
             }),
-            Kind::Basic { user, password } => {
+            Kind::Basic { user, password, .. } => {
                 if let Some(refresh) = refresh {
                     match self.http.refresh(&refresh).await {
                         Ok(response) => return Ok(response.into()),

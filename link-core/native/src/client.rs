@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kalam_link_core::http::{SqlRequest, SqlResponse};
+use kalam_link_core::http::{HealthResponse, SqlRequest, SqlResponse};
 use kalam_link_core::ids::{Role, SubscriptionId, UserId};
 use kalam_link_core::message::SubscribeOptions;
 use kalam_link_core::session::{Delivery, NetworkHint, QueryId, SocketQuery, Subscribe};
@@ -112,6 +112,17 @@ impl Client {
                 numbers: AtomicU64::new(0),
             }),
         }
+    }
+
+    /// Signs in unless that has happened, and gives the token in use. None: the client has no credentials.
+    pub async fn sign_in(&self) -> Result<Option<String>, Error> {
+        let token = self.shared.tokens.any().await?;
+        Ok(token.map(|token| token.as_str().to_owned()))
+    }
+
+    /// Asks a server how it is, without credentials.
+    pub async fn health(&self) -> Result<HealthResponse, Error> {
+        self.shared.http.health().await
     }
 
     /// Runs one or several statements over HTTP. `params` are the values of `$1`, `$2`, …

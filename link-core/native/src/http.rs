@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kalam_link_core::http::{
-    HttpRequest, LoginResponse, Method, ReplyError, SqlRequest, SqlResponse, Status, login_reply,
-    sql_reply,
+    HealthResponse, HttpRequest, LoginResponse, Method, ReplyError, SqlRequest, SqlResponse,
+    Status, health_reply, login_reply, sql_reply,
 };
 use kalam_link_core::message::Credentials;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -102,6 +102,11 @@ impl Http {
         self.send(|base| HttpRequest::login(base, user, password))
             .await?
             .session()
+    }
+
+    pub async fn health(&self) -> Result<HealthResponse, Error> {
+        let answer = self.send(HttpRequest::health).await?;
+        health_reply(answer.status, &answer.body).map_err(|error| answer.error(error))
     }
 
     /// Trades a refresh token for new tokens.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AuthError, LoginRequest, LoginResponse, MeResponse, SqlRequest, SqlResponse, Status};
+use super::{AuthError, HealthResponse, LoginRequest, LoginResponse, MeResponse, SqlRequest, SqlResponse, Status};
 use crate::error::ServerError;
 use crate::message::Credentials;
 
@@ -110,6 +110,14 @@ impl HttpRequest {
         }
     }
 
+    #[must_use]
+    pub fn health(base: &str) -> Self {
+        Self {
+            method: Method::Get,
+            ..Self::post(base, "/v1/api/healthcheck", None::<&()>)
+        }
+    }
+
     fn post(base: &str, path: &str, body: Option<&impl Serialize>) -> Self {
         Self {
             method: Method::Post,
@@ -154,6 +162,11 @@ pub fn login_reply(status: u16, body: &[u8]) -> Result<LoginResponse, ReplyError
 
 /// Reads the answer to [`HttpRequest::me`].
 pub fn me_reply(status: u16, body: &[u8]) -> Result<MeResponse, ReplyError> {
+    auth_reply(status, body)
+}
+
+/// Reads the answer to [`HttpRequest::health`].
+pub fn health_reply(status: u16, body: &[u8]) -> Result<HealthResponse, ReplyError> {
     auth_reply(status, body)
 }
 

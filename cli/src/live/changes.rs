@@ -1,0 +1,232 @@
+//! Prints what happens to a live query, line by line, until Ctrl-C.
+
+use std::io::{self, Write as _};
+
+use futures::StreamExt as _;
+use kalam_link::core::message::ChangeReason;
+use kalam_link::{
+    Change, ChangeType, DataType, Field, Load, RowObject, SubscribeOptions, Subscription,
+    SubscriptionEvent,
+};
+use nu_ansi_term::{Color, Style as Ansi};
+
+use crate::args::Format;
+use crate::error::Error;
+use crate::live::qualified;
+use crate::output::{Style, shown};
+use crate::shell::{Messages, Pager, Shell, interruptible};
+
+/// Follows a query; `sql` is a SUBSCRIBE TO. At the prompt Ctrl-C ends it well; a script ends with it.
+///
+/// # Errors
+///
+/// The server's, those of the way there and of the output, and [`Error::Interrupted`].
+pub async fn follow(shell: &mut Shell, sql: &str) -> Result<(), Error> {
+    let sql = qualified(sql, shell)?;
+    let params = shell.params.clone();
+    let options = SubscribeOptions::default();
+    let mut events = shell.client.subscribe(sql, &params, options).await?;
+    let mut printer = Printer::default();
+    let outcome = loop {
+        let event = match interruptible(async { Ok(events.next().await) }).await {
+            Ok(Some(Ok(event))) => event,
+            Ok(Some(Err(error))) => break Err(error.into()),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
+        printer.print(shell, event)?;
+    };
+    Subscription::close(events);
+    match outcome {
+        Err(Error::Interrupted) if shell.is_prompt() => {
+            shell.say(&format!("{} changes", printer.changes));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+#[derive(Debug, Default)]
+struct Printer {
+    schema: Vec<Field>,
+    rows: u64,
+    changes: u64,
+}
+
+impl Printer {
+    fn print(&mut self, shell: &mut Shell, event: SubscriptionEvent) -> Result<(), Error> {
+        match event {
+            SubscriptionEvent::Acknowledged { ack, load } => {
+                self.schema = ack.schema;
+                if load == Load::Resumed {
+                    note(shell, "connected again; what changed meanwhile follows");
+                }
+            }
+            SubscriptionEvent::Batch { rows, .. } => {
+                for row in &rows {
+                    self.rows += 1;
+                    self.line(shell, Kind::Row, row, None)?;
+                }
+            }
+            SubscriptionEvent::Live => {
+                note(
+                    shell,
+                    &format!("live after {} rows; Ctrl-C ends it", self.rows),
+                );
+            }
+            SubscriptionEvent::Change(change) => {
+                self.changes += 1;
+                self.change(shell, &change)?;
+            }
+            SubscriptionEvent::Resync { reason } => {
+                note(
+                    shell,
+                    &format!("begins anew ({reason:?}): what was printed so far is void"),
+                );
+            }
+            SubscriptionEvent::Offline => note(shell, "the connection is lost; trying again"),
+            SubscriptionEvent::RowsChanged | SubscriptionEvent::Ended(_) => {}
+        }
+        Ok(())
+    }
+
+    fn change(&self, shell: &mut Shell, change: &Change) -> Result<(), Error> {
+        let new = change.rows.as_deref().and_then(<[RowObject]>::first);
+        let old = change.old_values.as_deref().and_then(<[RowObject]>::first);
+        let kind = match (change.change_type, change.reason) {
+            (
+                ChangeType::Insert,
+                Some(ChangeReason::EnteredFilter | ChangeReason::EnteredWindow),
+            ) => Kind::Entered,
+            (ChangeType::Insert, _) => Kind::Insert,
+            (ChangeType::Update, _) => Kind::Update,
+            (ChangeType::Delete, Some(ChangeReason::LeftFilter | ChangeReason::LeftWindow)) => {
+                Kind::Left
+            }
+            (ChangeType::Delete, _) => Kind::Delete,
+        };
+        let empty = RowObject::default();
+        self.line(
+            shell,
+            kind,
+            new.or(old).unwrap_or(&empty),
+            old.filter(|_| kind == Kind::Update),
+        )
+    }
+
+    /// One line: for people, or an object with `kind` and `row` for programs.
+    fn line(
+        &self,
+        shell: &mut Shell,
+        kind: Kind,
+        row: &RowObject,
+        old: Option<&RowObject>,
+    ) -> Result<(), Error> {
+        let mut line = Vec::new();
+        if matches!(
+            shell.style.format,
+            Format::Table | Format::Expanded | Format::Markdown
+        ) {
+            self.write_words(&shell.style, kind, row, old, &mut line)
+                .map_err(Error::Output)?;
+        } else {
+            write_object(kind, row, old, &mut line).map_err(Error::Output)?;
+        }
+        line.push(b'\n');
+        shell.sink.write(&line, Pager::Off)?;
+        shell.sink.flush()
+    }
+
+    fn write_words(
+        &self,
+        style: &Style,
+        kind: Kind,
+        row: &RowObject,
+        old: Option<&RowObject>,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let time = chrono::Local::now().format("%H:%M:%S%.3f");
+        let word = style
+            .paint
+            .apply(kind.style(), &format!("{:<7}", kind.word()));
+        write!(out, "{time}  {word}")?;
+        for (name, cell) in row.iter() {
+            let data_type = self.type_of(name);
+            let text = |cell| shown(cell, &data_type, &style.null).replace('\n', "⏎");
+            write!(
+                out,
+                " {}",
+                style.paint.apply(Ansi::new().dimmed(), &format!("{name}="))
+            )?;
+            if let Some(before) = old
+                .and_then(|old| old.get(name))
+                .filter(|before| *before != cell)
+            {
+                write!(out, "{} → ", text(before))?;
+            }
+            out.write_all(text(cell).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn type_of(&self, name: &str) -> DataType {
+        let field = self.schema.iter().find(|field| field.name == name);
+        field.map_or(DataType::Text, |field| field.data_type)
+    }
+}
+
+fn write_object(
+    kind: Kind,
+    row: &RowObject,
+    old: Option<&RowObject>,
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    write!(out, "{{\"kind\":\"{}\",\"row\":", kind.word())?;
+    serde_json::to_writer(&mut *out, row)?;
+    if let Some(old) = old {
+        out.extend_from_slice(b",\"old\":");
+        serde_json::to_writer(&mut *out, old)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn note(shell: &Shell, text: &str) {
+    if shell.messages == Messages::Shown {
+        shell.say(&format!("-- {text}"));
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Was there when the subscription began.
+    Row,
+    Insert,
+    Update,
+    Delete,
+    /// Matches the filter, or is within the limit, since its own change or that of another row.
+    Entered,
+    Left,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Row => "row",
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Entered => "enter",
+            Self::Left => "leave",
+        }
+    }
+
+    fn style(self) -> Ansi {
+        match self {
+            Self::Row => Ansi::new().dimmed(),
+            Self::Insert | Self::Entered => Ansi::new().fg(Color::Green),
+            Self::Update => Ansi::new().fg(Color::Yellow),
+            Self::Delete | Self::Left => Ansi::new().fg(Color::Red),
+        }
+    }
+}
