@@ -167,18 +167,6 @@ fn identity(connection: &Connection, known: &Known, url: &str) -> Identity {
     }
 }
 
-/// A client that is signed in.
-///
-/// # Errors
-///
-/// Whatever keeps it from that.
-pub async fn connect(connection: &Connection) -> Result<Client, Error> {
-    let folders = Folders::of_user();
-    let target = resolve(connection, &Known::load(&folders)?)?;
-    let (client, _) = open(target, &folders).await?;
-    Ok(client)
-}
-
 /// A client that is signed in, and the target with the password that was asked for.
 ///
 /// # Errors

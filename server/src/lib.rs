@@ -1,5 +1,6 @@
 //! A KalamDB server: configuration, authentication, HTTP and the wiring of the parts below.
 
+mod announcement;
 pub mod args;
 mod auth;
 pub mod config;
@@ -14,5 +15,6 @@ pub mod shutdown;
 mod statements;
 mod ws;
 
+pub use announcement::Announcement;
 pub use error::Error;
 pub use node::{FirstPassword, Node};

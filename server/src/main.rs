@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use kalam_server::args::Args;
 use kalam_server::config::Config;
-use kalam_server::{Error, Node, logging, shutdown};
+use kalam_server::{Announcement, Error, Node, logging, shutdown};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -65,7 +65,9 @@ fn run(args: &Args) -> Result<(), Error> {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
+    let data_dir = config.data.dir.clone();
     let mut node = Node::start(config).await?;
+    let _announcement = Announcement::publish(node.address(), &data_dir);
     if let Some(first) = node.take_first_password() {
         say(&format!(
             "root's password, shown this once and kept in {}: {}",

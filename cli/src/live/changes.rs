@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use futures::StreamExt as _;
 use kalam_link::core::message::ChangeReason;
 use kalam_link::{
-    Change, ChangeType, DataType, Field, Load, RowObject, SubscribeOptions, Subscription,
+    Change, ChangeType, DataType, Field, Json, Load, RowObject, SubscribeOptions, Subscription,
     SubscriptionEvent,
 };
 use nu_ansi_term::{Color, Style as Ansi};
@@ -15,6 +15,9 @@ use crate::error::Error;
 use crate::live::qualified;
 use crate::output::{Style, shown};
 use crate::shell::{Messages, Pager, Shell, interruptible};
+
+/// The hidden column of every row.
+const SEQ: &str = "_seq";
 
 /// Follows a query; `sql` is a SUBSCRIBE TO. At the prompt Ctrl-C ends it well; a script ends with it.
 ///
@@ -150,8 +153,7 @@ impl Printer {
             .paint
             .apply(kind.style(), &format!("{:<7}", kind.word()));
         write!(out, "{time}  {word}")?;
-        for (name, cell) in row.iter() {
-            let data_type = self.type_of(name);
+        for (name, data_type, cell) in self.cells(row) {
             let text = |cell| shown(cell, &data_type, &style.null).replace('\n', "⏎");
             write!(
                 out,
@@ -169,9 +171,21 @@ impl Printer {
         Ok(())
     }
 
-    fn type_of(&self, name: &str) -> DataType {
-        let field = self.schema.iter().find(|field| field.name == name);
-        field.map_or(DataType::Text, |field| field.data_type)
+    /// The selected columns in their order, then those that came along because they identify the row.
+    fn cells<'a>(
+        &'a self,
+        row: &'a RowObject,
+    ) -> impl Iterator<Item = (&'a String, DataType, &'a Json)> {
+        let selected = self.schema.iter().filter_map(|field| {
+            let cell = row.get(&field.name)?;
+            Some((&field.name, field.data_type, cell))
+        });
+        let is_selected = |name: &str| self.schema.iter().any(|field| field.name == name);
+        let others = row
+            .iter()
+            .filter(move |(name, _)| !is_selected(name) && *name != SEQ)
+            .map(|(name, cell)| (name, DataType::Text, cell));
+        selected.chain(others)
     }
 }
 

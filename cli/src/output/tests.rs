@@ -1,4 +1,7 @@
-use kalam_link::DataType::{self, *};
+use kalam_link::DataType::{
+    self, BigInt, Boolean, Bytes, Date, Decimal, Double, Embedding, Int, SmallInt, Text, Time,
+    Timestamp, Uuid,
+};
 use kalam_link::json;
 
 use super::*;
@@ -63,7 +66,7 @@ fn every_format_shows_every_type() {
         ("at", Timestamp),
         ("day", Date),
         ("clock", Time),
-        ("doc", Json),
+        ("doc", DataType::Json),
         ("raw", Bytes),
         ("id", Uuid),
         ("vector", Embedding(2)),

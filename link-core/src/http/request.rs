@@ -4,7 +4,10 @@ use base64::Engine as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AuthError, HealthResponse, LoginRequest, LoginResponse, MeResponse, SqlRequest, SqlResponse, Status};
+use super::{
+    AuthError, HealthResponse, LoginRequest, LoginResponse, MeResponse, SqlRequest, SqlResponse,
+    Status,
+};
 use crate::error::ServerError;
 use crate::message::Credentials;
 
