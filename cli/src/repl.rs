@@ -5,13 +5,14 @@ mod complete;
 mod highlight;
 mod history;
 mod schema;
+mod words;
 
 use std::borrow::Cow;
 use std::io::IsTerminal as _;
 
 use nu_ansi_term::{Color, Style as Ansi};
 use reedline::{
-    ColumnarMenu, DefaultHinter, Emacs, KeyCode, KeyModifiers, MenuBuilder as _, Prompt,
+    ColumnarMenu, DefaultHinter, Emacs, InputMode, KeyCode, KeyModifiers, MenuBuilder as _, Prompt,
     PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus, Reedline, ReedlineEvent,
     ReedlineMenu, Signal, ValidationResult, Validator, default_emacs_keybindings,
 };
@@ -93,7 +94,10 @@ fn changes_schema(text: &str) -> bool {
 }
 
 fn editor(shell: &Shell, schema: &schema::Shared) -> Result<Reedline, Error> {
-    let menu = ColumnarMenu::default().with_name(MENU);
+    // What follows the cursor counts: `SELECT | FROM t` wants the columns of t.
+    let menu = ColumnarMenu::default()
+        .with_name(MENU)
+        .with_input_mode(InputMode::FullBuffer);
     let mut keys = default_emacs_keybindings();
     keys.add_binding(
         KeyModifiers::NONE,

@@ -8,182 +8,13 @@ use reedline::{Completer, CompletionResult, Span, Suggestion};
 
 use crate::repl::command::Command;
 use crate::repl::schema::{Schema, Shared};
+use crate::repl::words::{FUNCTIONS, KEYWORDS, TYPES, is_keyword};
 use crate::shell::quoted;
-
-/// Words of the language, each as it is suggested.
-const KEYWORDS: &[&str] = &[
-    "ACCESS",
-    "ADD",
-    "ALL",
-    "ALTER",
-    "ANALYZE",
-    "AND",
-    "AS",
-    "ASC",
-    "BEGIN",
-    "BETWEEN",
-    "BY",
-    "CASCADE",
-    "CASE",
-    "CAST",
-    "CLUSTER",
-    "COLUMN",
-    "COMMIT",
-    "CONFLICT",
-    "CREATE",
-    "CROSS",
-    "DEFAULT",
-    "DELETE",
-    "DESC",
-    "DESCRIBE",
-    "DISTINCT",
-    "DO",
-    "DROP",
-    "ELSE",
-    "END",
-    "EXCEPT",
-    "EXECUTE",
-    "EXISTS",
-    "EXPLAIN",
-    "FALSE",
-    "FROM",
-    "FULL",
-    "GROUP",
-    "HAVING",
-    "HISTORY",
-    "IF",
-    "ILIKE",
-    "IN",
-    "INNER",
-    "INSERT",
-    "INTERSECT",
-    "INTO",
-    "IS",
-    "JOIN",
-    "KEY",
-    "KILL",
-    "LEFT",
-    "LIKE",
-    "LIMIT",
-    "LIVE",
-    "MODIFY",
-    "NAMESPACE",
-    "NAMESPACES",
-    "NOT",
-    "NOTHING",
-    "NULL",
-    "OFFSET",
-    "ON",
-    "OPTIONS",
-    "OR",
-    "ORDER",
-    "OUTER",
-    "OVER",
-    "PARTITION",
-    "PASSWORD",
-    "PRIMARY",
-    "QUERY",
-    "RENAME",
-    "REPLACE",
-    "RETURNING",
-    "RIGHT",
-    "ROLE",
-    "ROLLBACK",
-    "SELECT",
-    "SET",
-    "SHARED",
-    "SHOW",
-    "STATS",
-    "STORAGE",
-    "STREAM",
-    "SUBSCRIBE",
-    "TABLE",
-    "TABLES",
-    "TBLPROPERTIES",
-    "THEN",
-    "TO",
-    "TRUE",
-    "UNION",
-    "UPDATE",
-    "USE",
-    "USER",
-    "USING",
-    "VALUES",
-    "VIEW",
-    "WHEN",
-    "WHERE",
-    "WITH",
-];
-
-const TYPES: &[&str] = &[
-    "BIGINT",
-    "BOOLEAN",
-    "BYTES",
-    "DATE",
-    "DATETIME",
-    "DECIMAL",
-    "DOUBLE",
-    "EMBEDDING",
-    "FLOAT",
-    "INT",
-    "JSON",
-    "SMALLINT",
-    "TEXT",
-    "TIME",
-    "TIMESTAMP",
-    "UUID",
-];
-
-/// Functions, as they are suggested.
-const FUNCTIONS: &[&str] = &[
-    "abs",
-    "avg",
-    "ceil",
-    "coalesce",
-    "concat",
-    "count",
-    "CURRENT_USER",
-    "date_trunc",
-    "dense_rank",
-    "extract",
-    "floor",
-    "lag",
-    "lead",
-    "length",
-    "lower",
-    "ltrim",
-    "max",
-    "min",
-    "NOW",
-    "nullif",
-    "rank",
-    "regexp_replace",
-    "replace",
-    "round",
-    "row_number",
-    "rtrim",
-    "SNOWFLAKE_ID",
-    "split_part",
-    "sqrt",
-    "strpos",
-    "substr",
-    "sum",
-    "trim",
-    "ULID",
-    "upper",
-    "UUID_V7",
-];
 
 /// Words after which a table is named.
 const BEFORE_TABLE: &[&str] = &[
     "FROM", "JOIN", "INTO", "UPDATE", "TABLE", "DESCRIBE", "DESC", "TO", "VIEW",
 ];
-
-#[must_use]
-pub fn is_keyword(word: &str) -> bool {
-    let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
-    is(KEYWORDS) || is(TYPES)
-}
 
 pub struct SqlCompleter {
     schema: Shared,
@@ -335,9 +166,11 @@ fn tables_of(statement: &str) -> BTreeMap<String, (Option<String>, String)> {
             continue;
         };
         let dotted = matches!(code.get(index + 2), Some((_, ".")));
-        let (table, mut next) = match name(index + 3).filter(|_| dotted) {
-            Some(second) => ((Some(first), second), index + 4),
-            None => ((None, first), index + 2),
+        let (table, mut next) = match name(index + 3) {
+            Some(second) if dotted => ((Some(first), second), index + 4),
+            // The table of that namespace is still to be written.
+            None if dotted => continue,
+            _ => ((None, first), index + 2),
         };
         if code
             .get(next)

@@ -4,7 +4,7 @@ use kalam_link::core::statements::{Open, Piece, pieces};
 use nu_ansi_term::{Color, Style};
 use reedline::{Highlighter, StyledText};
 
-use crate::repl::complete::is_keyword;
+use crate::repl::words::is_keyword;
 
 pub struct SqlHighlighter;
 

@@ -1,7 +1,8 @@
 //! What there is on the server, for completion: loaded behind the prompt, without a planner.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use kalam_link::{Client, Error};
 
@@ -18,29 +19,48 @@ pub struct Schema {
 
 /// The schema that the completer and the loader share.
 #[derive(Clone, Debug, Default)]
-pub struct Shared(Arc<RwLock<Schema>>);
+pub struct Shared(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct State {
+    schema: Arc<Schema>,
+    /// Loads that have not ended.
+    loading: usize,
+}
+
+/// Whoever presses Tab at once would rather wait than be told that there is nothing; but never for long.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Shared {
+    /// What is there, after the loads that are under way.
     #[must_use]
-    pub fn get(&self) -> Schema {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub fn get(&self) -> Arc<Schema> {
+        let (state, ended) = &*self.0;
+        let guard = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = ended.wait_timeout_while(guard, PATIENCE, |state| state.loading > 0);
+        let (guard, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&guard.schema)
     }
 
-    pub fn set(&self, schema: Schema) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = schema;
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let (state, ended) = &*self.0;
+        change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
+        ended.notify_all();
     }
 
     /// Loads it anew in the background. If that fails, the old one stays: a statement will say what is wrong.
     pub fn load(&self, client: &Client) {
         let (shared, client) = (self.clone(), client.clone());
+        self.change(|state| state.loading += 1);
         // Ends by itself; when the program ends before, nobody misses it.
         tokio::spawn(async move {
-            if let Ok(schema) = load(&client).await {
-                shared.set(schema);
-            }
+            let loaded = load(&client).await;
+            shared.change(|state| {
+                state.loading -= 1;
+                if let Ok(schema) = loaded {
+                    state.schema = Arc::new(schema);
+                }
+            });
         });
     }
 }
