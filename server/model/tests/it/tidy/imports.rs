@@ -11,7 +11,7 @@ struct Allowed {
     heavy: &'static [&'static str],
 }
 
-const TABLE: [Allowed; 8] = [
+const TABLE: [Allowed; 9] = [
     Allowed {
         package: "kalam-link-core",
         ours: &[],
@@ -73,6 +73,13 @@ const TABLE: [Allowed; 8] = [
             "arrow",
             "tokio",
             "futures",
+        ],
+    },
+    Allowed {
+        package: "kalam-cli",
+        ours: &["kalam-link"],
+        heavy: &[
+            "clap", "tokio", "futures", "arrow", "parquet", "axum", "hyper",
         ],
     },
 ];
