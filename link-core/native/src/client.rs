@@ -19,6 +19,7 @@ use crate::driver::{Command, Driver, Parts, Signal, Signals};
 use crate::error::Error;
 use crate::http::{Http, accept, millis};
 use crate::live::{Board, BoardWriter, Live};
+use crate::stream::{QueryStream, StreamFormat};
 use crate::subscription::{Mailbox, MailboxWriter, Subscription};
 
 // Callers wait while the driver has this many to take.
@@ -120,9 +121,26 @@ impl Client {
         Ok(token.map(|token| token.as_str().to_owned()))
     }
 
+    /// Address of the server that answered last, else of the first one.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.shared.http.address()
+    }
+
     /// Asks a server how it is, without credentials.
     pub async fn health(&self) -> Result<HealthResponse, Error> {
         self.shared.http.health().await
+    }
+
+    /// Runs one SELECT and gives the bytes of its answer as they come, without the limits on the size of a result. An
+    /// answer that breaks off ends with an error: whoever reads to the end without one has all of it.
+    pub async fn query_stream(
+        &self,
+        request: SqlRequest,
+        format: StreamFormat,
+    ) -> Result<QueryStream, Error> {
+        let Shared { http, tokens, .. } = &*self.shared;
+        http.sql_stream(&request, format, tokens).await
     }
 
     /// Runs one or several statements over HTTP. `params` are the values of `$1`, `$2`, …

@@ -37,6 +37,14 @@ pub enum Error {
     /// The request may have been executed.
     #[error("no answer within {timeout_ms} ms")]
     Timeout { timeout_ms: u64 },
+    /// The rows so far are a part of the result. The server breaks an answer off when the statement fails on its way; its
+    /// log says why.
+    #[error("the answer from {address} broke off before its end")]
+    BrokenOff {
+        address: String,
+        #[source]
+        source: Arc<reqwest::Error>,
+    },
     /// Not in the form in which a KalamDB server answers.
     #[error("unexpected answer from {address} with status {status}: {body}")]
     UnexpectedAnswer {
@@ -110,6 +118,7 @@ impl Error {
             | Self::NoRuntime
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
+            | Self::BrokenOff { .. }
             | Self::UnexpectedAnswer { .. }
             | Self::NoReason
             | Self::Provider(_)

@@ -9,15 +9,19 @@ use kalam_link_core::http::{
     Status, health_reply, login_reply, sql_reply,
 };
 use kalam_link_core::message::Credentials;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response};
 use rustls::ClientConfig;
 
 use crate::auth::{Token, Tokens};
 use crate::error::Error;
+use crate::stream::{QueryStream, StreamFormat};
 
 const UNAUTHORIZED: u16 = 401;
+
+// Long enough for any stream: how long it may be silent is the stream's affair.
+const STREAM_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 
 /// How long requests may take.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +101,11 @@ impl Http {
         })
     }
 
+    /// The one that answered last.
+    pub fn address(&self) -> &str {
+        &self.addresses[self.preferred.load(Ordering::Relaxed)]
+    }
+
     /// Trades user name and password for tokens.
     pub async fn login(&self, user: &str, password: &str) -> Result<LoginResponse, Error> {
         self.send(|base| HttpRequest::login(base, user, password))
@@ -139,18 +148,77 @@ impl Http {
             .await
     }
 
-    /// Goes on to the next server only while there is no connection, since a request must not be executed twice.
+    /// Runs a SELECT whose answer is read bit by bit.
+    pub async fn sql_stream(
+        self: &Arc<Self>,
+        request: &SqlRequest,
+        format: StreamFormat,
+        tokens: &Arc<Tokens>,
+    ) -> Result<QueryStream, Error> {
+        let token = tokens.any().await?;
+        let mut answer = self.open_stream(request, format, token.as_ref()).await?;
+        if let (UNAUTHORIZED, Some(token)) = (answer.1.status().as_u16(), &token)
+            && tokens.are_renewable()
+        {
+            let newer = tokens.newer_than(token).await?;
+            answer = self.open_stream(request, format, Some(&newer)).await?;
+        }
+        let (address, response) = answer;
+        let content_type = response.headers().get(CONTENT_TYPE);
+        if response.status().is_success()
+            && content_type.is_some_and(|kind| kind == format.content_type())
+        {
+            let silence_max = self.timeouts.request;
+            return Ok(QueryStream::new(address.to_owned(), response, silence_max));
+        }
+        let answer = self.read(address, response).await?;
+        answer.result()?;
+        Err(answer.error(ReplyError::Unexpected {
+            status: answer.status,
+            shown: "the rows in another form than the one asked for".to_owned(),
+        }))
+    }
+
+    async fn open_stream(
+        &self,
+        request: &SqlRequest,
+        format: StreamFormat,
+        token: Option<&Token>,
+    ) -> Result<(&str, Response), Error> {
+        let credentials = token.cloned().map(Credentials::from);
+        let opened = self.open(|base| {
+            self.prepare(HttpRequest::sql(base, request, credentials.as_ref()))
+                .header(ACCEPT, HeaderValue::from_static(format.content_type()))
+                .timeout(STREAM_TIMEOUT)
+        });
+        let timeout = self.timeouts.request;
+        tokio::time::timeout(timeout, opened)
+            .await
+            .map_err(|_| Error::Timeout {
+                timeout_ms: millis(timeout),
+            })?
+    }
+
     async fn send(&self, request: impl Fn(&str) -> HttpRequest) -> Result<Answer, Error> {
+        let (address, response) = self.open(|base| self.prepare(request(base))).await?;
+        self.read(address, response).await
+    }
+
+    /// Goes on to the next server only while there is no connection, since a request must not be executed twice.
+    async fn open(
+        &self,
+        request: impl Fn(&str) -> RequestBuilder,
+    ) -> Result<(&str, Response), Error> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut attempt = 0;
         loop {
             let index = (first + attempt) % self.addresses.len();
             let address = &self.addresses[index];
             attempt += 1;
-            match self.prepare(request(address)).send().await {
+            match request(address).send().await {
                 Ok(response) => {
                     self.preferred.store(index, Ordering::Relaxed);
-                    return self.read(address, response).await;
+                    return Ok((address, response));
                 }
                 Err(error) if error.is_connect() && attempt < self.addresses.len() => {
                     tracing::debug!(%address, %error, "server cannot be reached");

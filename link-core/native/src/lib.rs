@@ -34,6 +34,7 @@ mod driver;
 mod error;
 mod http;
 mod live;
+mod stream;
 mod subscription;
 mod tls;
 
@@ -42,10 +43,11 @@ pub use builder::ClientBuilder;
 pub use client::{Client, Link, Transport};
 pub use error::{AddressProblem, Error};
 pub use live::{Live, LiveSnapshot};
+pub use stream::{QueryStream, StreamFormat};
 pub use subscription::Subscription;
 
 pub use kalam_link_core as core;
-pub use kalam_link_core::http::{QueryResult, SqlRequest, SqlResponse};
+pub use kalam_link_core::http::{HealthResponse, QueryResult, SqlRequest, SqlResponse};
 pub use kalam_link_core::live_rows::{LiveRows, LiveStatus};
 pub use kalam_link_core::message::{
     Change, ChangeType, Compression, RowObject, Serialization, SubscribeOptions, SubscriptionAck,

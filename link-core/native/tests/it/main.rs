@@ -9,6 +9,7 @@ mod live;
 mod server;
 mod slow_reader;
 mod socket;
+mod streams;
 mod subscriptions;
 mod tls;
 

@@ -10,7 +10,8 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, post};
+use axum::routing::any;
+use futures::StreamExt as _;
 use kalam_link::{Json, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -29,6 +30,7 @@ pub struct Server {
 pub struct Exchange {
     pub path: String,
     pub authorization: String,
+    pub accept: String,
     pub body: Json,
     reply: oneshot::Sender<Response>,
 }
@@ -68,7 +70,7 @@ impl Server {
         };
         let routes = Router::new()
             .route("/v1/ws", any(upgrade))
-            .fallback(post(exchange))
+            .fallback(exchange)
             .with_state(doors);
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         Self {
@@ -125,11 +127,14 @@ impl Drop for Server {
 async fn exchange(State(doors): State<Doors>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let authorization = header(&request);
+    let accept = request.headers().get(axum::http::header::ACCEPT);
+    let accept = accept.map_or_else(String::new, |value| value.to_str().unwrap().to_owned());
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await;
     let (reply, answer) = oneshot::channel();
     let _ = doors.requests.send(Exchange {
         path,
         authorization,
+        accept,
         body: serde_json::from_slice(&body.unwrap()).unwrap_or(Json::Null),
         reply,
     });
@@ -198,6 +203,21 @@ impl Exchange {
 
     pub fn refuse_sign_in(self, status: u16, word: &str) {
         self.reply(status, &json!({"error": word, "message": "no"}));
+    }
+
+    /// An answer in pieces. Without an end, the connection breaks after the last one.
+    pub fn stream(self, content_type: &'static str, pieces: &[&str], whole: bool) {
+        let cut = (!whole).then(|| Err(std::io::Error::other("cut")));
+        let pieces: Vec<_> = pieces.iter().map(|piece| Ok((*piece).to_owned())).collect();
+        let pieces = futures::stream::iter(pieces.into_iter().chain(cut));
+        // Each piece leaves before the next one is there: else the cut takes those before it along.
+        let pieces = pieces.then(async |piece| {
+            tokio::task::yield_now().await;
+            piece
+        });
+        let body = Body::from_stream(pieces);
+        let headers = [(axum::http::header::CONTENT_TYPE, content_type)];
+        let _ = self.reply.send((headers, body).into_response());
     }
 
     /// The connection breaks in the middle of the answer.
