@@ -158,6 +158,10 @@ pub enum Color {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    Import(Box<crate::transfer::import::Args>),
+    Export(crate::transfer::export::Args),
+    Doctor(crate::doctor::Args),
+    Gen(crate::generate::Args),
     /// Save a login, so that `--instance NAME` or plain `kalam` uses it
     Login(Login),
     /// Forget a saved login

@@ -15,6 +15,10 @@ pub const INTERRUPTED: u8 = 130;
 pub enum Error {
     #[error(transparent)]
     Link(#[from] kalam_link::Error),
+    #[error(transparent)]
+    Transfer(#[from] crate::transfer::Error),
+    #[error(transparent)]
+    Generate(#[from] crate::generate::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]
@@ -39,6 +43,8 @@ pub enum Error {
     Command { message: String },
     #[error("variable `{name}` is not set")]
     UnknownVariable { name: String },
+    #[error("{rows} rows were refused")]
+    RowsRefused { rows: u64 },
     #[error("there is no statement to run")]
     NothingToRun,
     #[error("the transaction is not closed: COMMIT or ROLLBACK is missing")]
@@ -65,14 +71,19 @@ impl Error {
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        if let Some(error) = self.link() {
+            return Some(match error {
+                kalam_link::Error::Unreachable { .. } => {
+                    "is the server running? `--url` names another one".to_owned()
+                }
+                kalam_link::Error::SignIn { .. } => {
+                    "`--user` and `--password`, or `kalam login`, say who you are".to_owned()
+                }
+                error => error.hint()?.to_owned(),
+            });
+        }
         Some(match self {
-            Self::Link(kalam_link::Error::Unreachable { .. }) => {
-                "is the server running? `--url` names another one".to_owned()
-            }
-            Self::Link(kalam_link::Error::SignIn { .. }) => {
-                "`--user` and `--password`, or `kalam login`, say who you are".to_owned()
-            }
-            Self::Link(error) => error.hint()?.to_owned(),
+            Self::Transfer(error) => error.hint()?,
             Self::UnknownInstance { .. } => "`kalam login NAME` saves one".to_owned(),
             Self::SeveralServers { .. } => "choose one with `--url` or `--port`".to_owned(),
             Self::NoPassword { .. } => {
@@ -86,10 +97,23 @@ impl Error {
         })
     }
 
+    /// What the server or the way there has to do with it.
+    #[must_use]
+    pub fn link(&self) -> Option<&kalam_link::Error> {
+        match self {
+            Self::Link(error)
+            | Self::Transfer(crate::transfer::Error::Link(error))
+            | Self::Generate(crate::generate::Error::Link(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
+        if self.link().is_some_and(is_about_the_connection) {
+            return ExitCode::from(NO_CONNECTION);
+        }
         ExitCode::from(match self {
-            Self::Link(error) if is_about_the_connection(error) => NO_CONNECTION,
             Self::UnknownInstance { .. }
             | Self::SeveralServers { .. }
             | Self::NoPassword { .. }
@@ -102,7 +126,11 @@ impl Error {
     /// Whoever read our output does not want more of it.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Transfer(error) => error.is_broken_pipe(),
+            _ => false,
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! `kalam`: the shell of KalamDB. Errors and broken pipes are handled here alone.
 
 mod args;
+mod doctor;
 mod error;
+mod generate;
 mod input;
 mod live;
 mod login;
@@ -11,6 +13,7 @@ mod report;
 mod run;
 mod settings;
 mod shell;
+mod transfer;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -50,6 +53,10 @@ fn main() -> ExitCode {
 async fn dispatch(args: Args, sources: Vec<args::Source>) -> Result<ExitCode, Error> {
     match args.subcommand {
         None => run::run(args, sources).await,
+        Some(Command::Import(import)) => transfer::import::run(import, &args.connection).await,
+        Some(Command::Export(export)) => transfer::export::run(export, &args.connection).await,
+        Some(Command::Doctor(doctor)) => doctor::run(doctor, &args.connection).await,
+        Some(Command::Gen(generate)) => generate::run(generate, &args.connection).await,
         Some(Command::Login(login)) => login::save(&args.connection, &login.name).await,
         Some(Command::Logout(login)) => login::forget(&login.name),
         Some(Command::Completions { shell }) => {

@@ -167,12 +167,40 @@ fn identity(connection: &Connection, known: &Known, url: &str) -> Identity {
     }
 }
 
+/// A client of what the arguments and everything else that is known say, signed in.
+///
+/// # Errors
+///
+/// Whatever keeps it from that.
+pub async fn connect(connection: &Connection) -> Result<Client, Error> {
+    let folders = Folders::of_user();
+    let target = resolve(connection, &Known::load(&folders)?)?;
+    Ok(open(target, &folders).await?.0)
+}
+
+/// The same, but nothing was sent yet: neither the server nor the credentials are known to be good.
+///
+/// # Errors
+///
+/// Settings that say nothing, or cannot be read.
+pub fn prepare(connection: &Connection) -> Result<Client, Error> {
+    let folders = Folders::of_user();
+    let target = resolve(connection, &Known::load(&folders)?)?;
+    Ok(build(target, &folders)?.0)
+}
+
 /// A client that is signed in, and the target with the password that was asked for.
 ///
 /// # Errors
 ///
 /// Whatever keeps it from that.
 pub async fn open(target: Target, folders: &Folders) -> Result<(Client, Target), Error> {
+    let (client, target) = build(target, folders)?;
+    remember(&client, &target, folders).await?;
+    Ok((client, target))
+}
+
+fn build(target: Target, folders: &Folders) -> Result<(Client, Target), Error> {
     let identity = match target.identity {
         Identity::Ask { user } => {
             let password = ask_password(&user, &target.url)?;
@@ -193,9 +221,7 @@ pub async fn open(target: Target, folders: &Folders) -> Result<(Client, Target),
         Identity::Ask { .. } => Auth::none(),
     };
     let client = Client::builder(&target.url).auth(auth).build()?;
-    let target = Target { identity, ..target };
-    remember(&client, &target, folders).await?;
-    Ok((client, target))
+    Ok((client, Target { identity, ..target }))
 }
 
 /// Keeps the token, so that the next start need not prove the password again.

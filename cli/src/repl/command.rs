@@ -74,6 +74,9 @@ pub enum Command {
     /// Write results to a file or |program; without a name to the screen
     #[command(name = "o")]
     Output { target: Option<String> },
+    /// Copy rows: NS.TABLE [(COLUMNS)] from|to 'FILE', (SELECT …) to 'FILE'
+    #[command(name = "copy")]
+    Copy { what: String },
     /// Run a file
     #[command(name = "i")]
     Include { file: PathBuf },
@@ -147,7 +150,7 @@ pub enum Setting {
 }
 
 /// Commands whose argument is the rest of the line, as it is.
-const RAW: [&str; 3] = ["subscribe", "live", "explain"];
+const RAW: [&str; 4] = ["copy", "subscribe", "live", "explain"];
 
 impl Command {
     /// Reads a line without its backslash.

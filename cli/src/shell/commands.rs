@@ -13,6 +13,7 @@ use crate::output::{Header, Rows};
 use crate::repl::command::{Command, Setting, Switch};
 use crate::settings::{self, Known};
 use crate::shell::{Flow, Messages, Pager, Shell, Sink, Text, Timing, WATCH_SECONDS, describe};
+use crate::transfer;
 
 /// # Errors
 ///
@@ -52,6 +53,7 @@ pub async fn run(shell: &mut Shell, command: Command) -> Result<Flow, Error> {
         Command::Watch { seconds } => shell.watch(seconds.unwrap_or(WATCH_SECONDS)).await?,
         Command::Subscribe { sql } => live::follow(shell, &live::subscription_of(&sql)).await?,
         Command::Live { sql } => live::screen(shell, &sql).await?,
+        Command::Copy { what } => copy(shell, &what).await?,
         Command::Health => health(shell).await?,
         Command::Output { target } => redirect(shell, target)?,
         Command::Echo { text } => {
@@ -317,6 +319,20 @@ async fn connection_info(shell: &Shell) -> Result<(), Error> {
         shell.say(&format!("The namespace is {namespace}."));
     }
     Ok(())
+}
+
+async fn copy(shell: &mut Shell, what: &str) -> Result<(), Error> {
+    let what = crate::input::substitute(what, &shell.variables)?;
+    let namespace = shell.namespace.as_deref();
+    let report = transfer::copy(&what, namespace, &shell.client).await?;
+    shell.say(&report.to_string());
+    match report.end {
+        transfer::End::Interrupted { .. } => Err(Error::Interrupted),
+        transfer::End::Whole if report.refused > 0 => Err(Error::RowsRefused {
+            rows: report.refused,
+        }),
+        transfer::End::Whole => Ok(()),
+    }
 }
 
 async fn health(shell: &mut Shell) -> Result<(), Error> {
