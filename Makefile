@@ -1,7 +1,6 @@
 # Everything that a developer types. `setup` installs what is missing, so each of these works in a fresh clone.
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/kalamdb/target
-export KALAMDB_DATA_DIR ?= $(CURDIR)/data
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
 CARGO_TEST := $(shell PATH="$(PATH)" sh -c 'command -v cargo-nextest' >/dev/null 2>&1 && echo 'nextest run' || echo test)
@@ -16,6 +15,7 @@ setup-rust setup-js: setup-%:
 
 # Development profile. With all members and their examples, Cargo chooses the features of dependencies as it does for
 # `make test`, so that both use the same compiled ones.
+run: export KALAMDB_DATA_DIR ?= $(CURDIR)/data
 run: setup-rust
 	cargo build --locked --workspace --bins --examples
 	@echo "KalamDB keeps its data in $(KALAMDB_DATA_DIR); root's first password is in $(KALAMDB_DATA_DIR)/root-credential."

@@ -95,5 +95,12 @@ pub fn has_footer(format: Format) -> bool {
     matches!(format, Format::Table | Format::Expanded)
 }
 
+/// `1 row`, `2 rows`.
+#[must_use]
+pub fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,13 @@ pub struct Origin<'a> {
 #[must_use]
 pub fn render(error: &Error, sql: Option<&str>, origin: Origin<'_>, paint: Paint) -> String {
     let mut out = String::new();
+    let code = error.link().and_then(kalam_link::Error::code);
     let message = message(error);
+    // It stands behind the message, wherever the message came from.
+    let message = match code.and_then(|code| message.strip_prefix(code)?.strip_prefix(": ")) {
+        Some(rest) => rest.to_owned(),
+        None => message,
+    };
     let place = sql.and_then(|sql| place(&message).map(|place| (sql, place)));
     if let Some(file) = origin.file {
         let line = origin.line + place.map_or(0, |(_, (line, _))| line - 1);
@@ -29,9 +35,7 @@ pub fn render(error: &Error, sql: Option<&str>, origin: Origin<'_>, paint: Paint
     }
     let label = paint.apply(Ansi::new().fg(Color::Red).bold(), "error:");
     let _ = write!(out, "{label} {message}");
-    if let Error::Link(link) = error
-        && let Some(code) = link.code()
-    {
+    if let Some(code) = code {
         let code = paint.apply(Ansi::new().dimmed(), &format!("[{code}]"));
         let _ = write!(out, " {code}");
     }

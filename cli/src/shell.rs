@@ -328,9 +328,8 @@ impl Shell {
         let mut text = Vec::new();
         output::write(rows, &self.style, &mut text).map_err(Error::Output)?;
         if output::has_footer(self.style.format) && self.messages == Messages::Shown {
-            let count = rows.rows.len();
-            let word = if count == 1 { "row" } else { "rows" };
-            let _ = writeln!(text, "({count} {word})");
+            let count = output::counted(rows.rows.len() as u64, "row");
+            let _ = writeln!(text, "({count})");
         }
         self.sink.write(&text, self.pager)
     }

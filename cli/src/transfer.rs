@@ -21,6 +21,8 @@ pub use error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::output::counted;
+
 /// What a transfer did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -74,7 +76,7 @@ impl fmt::Display for Report {
         if let End::Interrupted { .. } = self.end {
             f.write_str("interrupted: ")?;
         }
-        write!(f, "{verb} {} rows", self.rows)?;
+        write!(f, "{verb} {}", counted(self.rows, "row"))?;
         if self.direction == Direction::Import {
             write!(f, " into {}", self.to)?;
         } else {

@@ -13,7 +13,7 @@ use nu_ansi_term::{Color, Style as Ansi};
 use crate::args::Format;
 use crate::error::Error;
 use crate::live::qualified;
-use crate::output::{Style, shown};
+use crate::output::{Style, counted, shown};
 use crate::shell::{Messages, Pager, Shell, interruptible};
 
 /// The hidden column of every row.
@@ -42,7 +42,8 @@ pub async fn follow(shell: &mut Shell, sql: &str) -> Result<(), Error> {
     Subscription::close(events);
     match outcome {
         Err(Error::Interrupted) if shell.is_prompt() => {
-            shell.say(&format!("{} changes", printer.changes));
+            // The terminal has written ^C where the cursor was.
+            shell.say(&format!("\n-- {}", counted(printer.changes, "change")));
             Ok(())
         }
         other => other,
@@ -74,7 +75,7 @@ impl Printer {
             SubscriptionEvent::Live => {
                 note(
                     shell,
-                    &format!("live after {} rows; Ctrl-C ends it", self.rows),
+                    &format!("live after {}; Ctrl-C ends it", counted(self.rows, "row")),
                 );
             }
             SubscriptionEvent::Change(change) => {

@@ -164,7 +164,7 @@ impl View {
         let count = if shown < all {
             format!("{shown} of {all} rows")
         } else {
-            format!("{all} rows")
+            output::counted(all as u64, "row")
         };
         format!(
             "{status}, {count} │ {} │ Ctrl-C ends",

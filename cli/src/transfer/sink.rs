@@ -75,6 +75,8 @@ impl Out {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        // An error that names the folder, and not a file that nobody asked for.
+        std::fs::metadata(folder)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(".kalam-export-");
         #[cfg(unix)]

@@ -8,4 +8,5 @@ mod prompt;
 mod scripts;
 mod server;
 mod terminal;
+mod texts;
 mod transfer;

@@ -5,6 +5,8 @@ use crate::terminal::Terminal;
 
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
+const BACKSPACE: &str = "\x7f";
+const CTRL_R: &str = "\x12";
 const CTRL_U: &str = "\x15";
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
@@ -108,11 +110,11 @@ fn ctrl_c_ends_statements_subscriptions_and_live_tables() {
     ready(&terminal, &server);
 
     terminal.send("\\subscribe SELECT * FROM c.t\r");
-    terminal.wait_for("live after 1 rows");
+    terminal.wait_for("live after 1 row;");
     server.out(&["-c", "INSERT INTO c.t VALUES (2, 'two')"]);
     terminal.wait_for("insert  id=2 v=two");
     terminal.send(CTRL_C);
-    terminal.wait_for("1 changes");
+    terminal.wait_for("-- 1 change");
     ready(&terminal, &server);
 
     terminal.send("\\live SELECT * FROM c.t ORDER BY id\r");
@@ -173,4 +175,72 @@ fn whole_tables_are_changed_after_a_yes_only() {
     });
     terminal.send("y\r");
     terminal.wait_for("dropped");
+}
+
+#[test]
+fn text_of_every_script_is_edited_and_shown() {
+    let server = Server::start();
+    let mut terminal = prompt(&server);
+    // The last character is taken back: a family of three is one.
+    terminal.send("SELECT 'שלום 日本語 👩‍👩‍👧' AS words;");
+    terminal.wait_for("AS words;");
+    terminal.send(&LEFT.repeat("' AS words;".len()));
+    terminal.send(BACKSPACE);
+    terminal.send("🎉");
+    terminal.wait_for("🎉' AS words;");
+    terminal.send(ENTER);
+    terminal.wait_for("(1 row)");
+    terminal.wait("the row", |screen| {
+        let rows = screen.lines().filter(|line| line.starts_with(" שלום"));
+        rows.map(str::trim).eq(["שלום 日本語 🎉"])
+    });
+}
+
+#[test]
+fn history_is_searched_backwards() {
+    let server = Server::start();
+    let mut terminal = prompt(&server);
+    for (statement, row) in [
+        ("SELECT 'needle';\r", "\n needle"),
+        ("SELECT 'hay';\r", "\n hay"),
+    ] {
+        terminal.send(statement);
+        terminal.wait_for(row);
+        ready(&terminal, &server);
+    }
+    terminal.send(CTRL_R);
+    terminal.wait_for("(history: )");
+    terminal.send("needle");
+    terminal.wait_for("SELECT 'needle';");
+    terminal.send(ENTER);
+    ready(&terminal, &server);
+    terminal.wait("the statement again", |screen| {
+        screen.matches("(1 row)").count() == 3
+    });
+}
+
+#[test]
+fn an_editor_changes_the_last_statement() {
+    let server = Server::start();
+    let mut command = server.kalam();
+    command.env("EDITOR", "sed -i s/before/after/");
+    let mut terminal = Terminal::start(command);
+    ready(&terminal, &server);
+    terminal.send("SELECT 'before' AS word;\r");
+    terminal.wait_for("(1 row)");
+    ready(&terminal, &server);
+    terminal.send("\\e\r");
+    terminal.wait_for(" after\n(1 row)");
+}
+
+#[test]
+fn a_statement_is_watched_until_ctrl_c() {
+    let server = Server::start();
+    let mut terminal = prompt(&server);
+    terminal.send("SELECT 'seen' AS word \\watch 0.01\r");
+    terminal.wait("it several times", |screen| {
+        screen.matches(" seen").count() > 2
+    });
+    terminal.send(CTRL_C);
+    ready(&terminal, &server);
 }

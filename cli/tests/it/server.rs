@@ -11,6 +11,8 @@ pub struct Server {
     child: Child,
     pub url: String,
     folder: TempDir,
+    /// Of root, where the test chose it.
+    password: Option<&'static str>,
 }
 
 /// Built beside the program.
@@ -23,9 +25,23 @@ fn server_binary() -> PathBuf {
 
 impl Server {
     pub fn start() -> Self {
+        Self::launch(None)
+    }
+
+    /// Whose password of root is this one, instead of one in a file.
+    pub fn start_with_password(password: &'static str) -> Self {
+        Self::launch(Some(password))
+    }
+
+    fn launch(password: Option<&'static str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (child, url) = spawn(&folder, "0");
-        Self { child, url, folder }
+        let (child, url) = spawn(&folder, "0", password);
+        Self {
+            child,
+            url,
+            folder,
+            password,
+        }
     }
 
     /// Ends it as a power cut would, and starts it again at the same address.
@@ -36,7 +52,7 @@ impl Server {
 
     pub fn start_again(&mut self) {
         let port = self.url.rsplit(':').next().unwrap().to_owned();
-        (self.child, self.url) = spawn(&self.folder, &port);
+        (self.child, self.url) = spawn(&self.folder, &port, self.password);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -86,8 +102,11 @@ impl Drop for Server {
 }
 
 fn set_up(command: &mut Command, folder: &Path) {
-    for name in ["URL", "USER", "PASSWORD", "TOKEN", "INSTANCE", "PAGER"] {
-        command.env_remove(format!("KALAM_{name}"));
+    for (name, _) in std::env::vars_os() {
+        // KALAM_… of the program and KALAMDB_… of the server.
+        if name.to_string_lossy().starts_with("KALAM") {
+            command.env_remove(name);
+        }
     }
     command
         .env_remove("NO_COLOR")
@@ -99,9 +118,12 @@ fn set_up(command: &mut Command, folder: &Path) {
         .env("XDG_STATE_HOME", folder.join("state"));
 }
 
-fn spawn(folder: &TempDir, port: &str) -> (Child, String) {
+fn spawn(folder: &TempDir, port: &str, password: Option<&str>) -> (Child, String) {
     let mut command = Command::new(server_binary());
     set_up(&mut command, folder.path());
+    if let Some(password) = password {
+        command.env("KALAMDB_ROOT_PASSWORD", password);
+    }
     let mut child = command
         .args(["--port", port, "--data-dir"])
         .arg(folder.path().join("data"))

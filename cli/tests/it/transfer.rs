@@ -251,7 +251,7 @@ async fn a_conflict_is_what_the_user_says() {
     let ran = node.run(&[&import[..], &["nothing"]].concat()).ok();
     assert!(
         ran.stderr
-            .contains("imported 1 rows into io.t, 1 were there already"),
+            .contains("imported 1 row into io.t, 1 were there already"),
         "{ran:?}"
     );
     let rows = node.rows("SELECT * FROM io.t ORDER BY id").await;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::harness::{Answer, ROOT_PASSWORD, ServerProcess, TestNode, client};
 
 fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kalamdb-server"));
+    let mut command = crate::harness::program(folder);
     command
         .current_dir(folder)
         .env("KALAMDB_ROOT_PASSWORD", ROOT_PASSWORD)

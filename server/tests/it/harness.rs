@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use answer::Answer;
-pub use process::{ServerProcess, Session};
+pub use process::{ServerProcess, Session, program};
 
 pub const ROOT_PASSWORD: &str = "root-password-of-tests";
 

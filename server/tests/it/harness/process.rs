@@ -1,7 +1,7 @@
 //! The real program as a child process.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -152,9 +152,24 @@ impl ServerProcess {
     }
 }
 
+/// The program, away from what its user has: no setting of the environment that the tests run in reaches it, and what it
+/// tells other programs of this machine stays in `folder`.
+pub fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kalamdb-server"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KALAMDB_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("HOME", folder)
+        .env("XDG_CONFIG_HOME", folder.join("config"));
+    command
+}
+
 fn command(folder: &TempDir, settings: &[(String, String)]) -> Command {
     let data: PathBuf = folder.path().join("data");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kalamdb-server"));
+    let mut command = program(folder.path());
     command
         .args(["--port", "0", "--data-dir"])
         .arg(data)
