@@ -211,11 +211,14 @@ fn history_is_searched_backwards() {
     terminal.send(CTRL_R);
     terminal.wait_for("(history: )");
     terminal.send("needle");
-    terminal.wait_for("SELECT 'needle';");
+    terminal.wait_for(") SELECT 'needle';");
+    // What is found comes into the line, where it can be changed.
     terminal.send(ENTER);
-    ready(&terminal, &server);
-    terminal.wait("the statement again", |screen| {
-        screen.matches("(1 row)").count() == 3
+    let line = format!("{}SELECT 'needle';", host(&server));
+    terminal.wait("it twice", |screen| screen.matches(&line).count() == 2);
+    terminal.send(ENTER);
+    terminal.wait("the answer twice", |screen| {
+        screen.matches("\n needle").count() == 2
     });
 }
 
