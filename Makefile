@@ -6,7 +6,7 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 CARGO_TEST := $(shell PATH="$(PATH)" sh -c 'command -v cargo-nextest' >/dev/null 2>&1 && echo 'nextest run' || echo test)
 WASM := wasm32-unknown-unknown
 
-.PHONY: setup setup-rust setup-js run test test-rust test-wasm check check-rust check-js release
+.PHONY: setup setup-rust setup-js run shell test test-rust test-wasm check check-rust check-js release
 
 setup: setup-rust setup-js
 
@@ -19,8 +19,13 @@ run: export KALAMDB_DATA_DIR ?= $(CURDIR)/data
 run: setup-rust
 	cargo build --locked --workspace --bins --examples
 	@echo "KalamDB keeps its data in $(KALAMDB_DATA_DIR); root's first password is in $(KALAMDB_DATA_DIR)/root-credential."
-	@echo "It answers at http://$${KALAMDB_SERVER_HOST:-127.0.0.1}:$${KALAMDB_SERVER_PORT:-8080} once it says so. The README has a tour; Ctrl-C stops it."
+	@echo "It answers at http://$${KALAMDB_SERVER_HOST:-127.0.0.1}:$${KALAMDB_SERVER_PORT:-8080} once it says so; make shell opens a prompt there. Ctrl-C stops it."
 	@exec "$(CARGO_TARGET_DIR)/debug/kalamdb-server"
+
+# A prompt at the server of this machine, or whatever ARGS say: `make shell ARGS="--url https://…"`.
+shell: setup-rust
+	@cargo build --quiet --locked --workspace --bins --examples
+	@exec "$(CARGO_TARGET_DIR)/debug/kalam" $(ARGS)
 
 test: test-rust test-wasm
 
@@ -47,5 +52,5 @@ check-js: setup-js
 	npm run --silent lint
 
 release: setup-rust
-	cargo build --release --locked --package kalam-server
-	@echo "built $(CARGO_TARGET_DIR)/release/kalamdb-server"
+	cargo build --release --locked --package kalam-server --package kalam-cli
+	@echo "built $(CARGO_TARGET_DIR)/release/kalamdb-server and $(CARGO_TARGET_DIR)/release/kalam"

@@ -62,6 +62,7 @@ pub async fn run(shell: &mut Shell) -> Result<(), Error> {
 }
 
 async fn run_text(shell: &mut Shell, text: &str) -> Result<Flow, Error> {
+    shell.interrupts.forget();
     match shell.run(Text { text, file: None }).await {
         Ok(flow) => Ok(flow),
         Err(Error::Reported | Error::ConnectionLost) => Ok(Flow::Continue),

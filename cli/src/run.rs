@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::output::{Header, Paint, Style};
 use crate::repl;
 use crate::settings::{self, Folders, Known};
-use crate::shell::{Caution, Flow, Messages, Pager, Shell, Sink, Text, Timing};
+use crate::shell::{Caution, Flow, Interrupts, Messages, Mode, Pager, Shell, Sink, Text, Timing};
 
 /// Runs what the arguments say.
 ///
@@ -104,11 +104,8 @@ async fn start(args: Args, prompt: bool) -> Result<Shell, Error> {
         last: None,
         includes: 0,
         failures: 0,
-        mode: if prompt {
-            crate::shell::Mode::Prompt
-        } else {
-            crate::shell::Mode::Script
-        },
+        mode: if prompt { Mode::Prompt } else { Mode::Script },
+        interrupts: Interrupts::listen()?,
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod commands;
 mod describe;
+mod interrupts;
 mod sink;
 mod spinner;
 
@@ -23,6 +24,7 @@ use crate::settings::{Folders, Target};
 use crate::{live, shell::spinner::Spinner};
 
 pub use describe::{names, quoted};
+pub use interrupts::Interrupts;
 pub use sink::{Sink, screen};
 
 /// How often `\watch` repeats when it does not say.
@@ -55,6 +57,7 @@ pub struct Shell {
     /// Statements that failed, and the text went on.
     pub failures: u64,
     pub mode: Mode,
+    pub interrupts: Interrupts,
 }
 
 /// Who gives the statements.
@@ -265,7 +268,8 @@ impl Shell {
         };
         let _spinner = Spinner::start(self.messages);
         let answer = self.client.request(request, Transport::Http);
-        interruptible(async { answer.await.map_err(Error::from) }).await
+        let answer = async { answer.await.map_err(Error::from) };
+        self.interrupts.end(answer).await
     }
 
     /// As many of the parameters as the statement uses: those of other statements are nothing to it.
@@ -375,11 +379,11 @@ impl Shell {
             let now = chrono::Local::now().format("%Y-%m-%d %H:%M:%S");
             self.say(&format!("{now} (every {seconds} s)"));
             self.sql(&sql).await?;
-            interruptible(async {
+            let pause = async {
                 tokio::time::sleep(pause).await;
                 Ok(())
-            })
-            .await?;
+            };
+            self.interrupts.end(pause).await?;
         }
     }
 
@@ -423,22 +427,6 @@ impl Shell {
 /// Bytes before `part`, which is a part of `whole`.
 fn offset(whole: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
-}
-
-/// Ends a future at Ctrl-C.
-///
-/// # Errors
-///
-/// [`Error::Interrupted`], and the future's own.
-pub async fn interruptible<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::select! {
-        biased;
-        pressed = tokio::signal::ctrl_c() => match pressed {
-            Ok(()) => Err(Error::Interrupted),
-            Err(error) => Err(Error::Terminal(error)),
-        },
-        outcome = future => outcome,
-    }
 }
 
 /// A question whose answer is no unless it begins with y.

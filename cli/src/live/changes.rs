@@ -14,7 +14,7 @@ use crate::args::Format;
 use crate::error::Error;
 use crate::live::qualified;
 use crate::output::{Style, counted, shown};
-use crate::shell::{Messages, Pager, Shell, interruptible};
+use crate::shell::{Messages, Pager, Shell};
 
 /// The hidden column of every row.
 const SEQ: &str = "_seq";
@@ -31,7 +31,8 @@ pub async fn follow(shell: &mut Shell, sql: &str) -> Result<(), Error> {
     let mut events = shell.client.subscribe(sql, &params, options).await?;
     let mut printer = Printer::default();
     let outcome = loop {
-        let event = match interruptible(async { Ok(events.next().await) }).await {
+        let next = async { Ok(events.next().await) };
+        let event = match shell.interrupts.end(next).await {
             Ok(Some(Ok(event))) => event,
             Ok(Some(Err(error))) => break Err(error.into()),
             Ok(None) => break Ok(()),

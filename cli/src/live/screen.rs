@@ -14,7 +14,7 @@ use crate::args::Format;
 use crate::error::Error;
 use crate::live::qualified;
 use crate::output::{self, Header, Paint, Rows, Style};
-use crate::shell::{self, Shell, interruptible};
+use crate::shell::{self, Shell};
 
 // The other screen of the terminal, without a cursor; and back.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
@@ -43,13 +43,13 @@ pub async fn screen(shell: &mut Shell, sql: &str) -> Result<(), Error> {
     let terminal = AlternateScreen::enter()?;
     let outcome = loop {
         view.draw(&live.schema())?;
-        let turn = interruptible(async {
+        let turn = async {
             tokio::select! {
                 snapshot = live.next() => Ok(Some(snapshot)),
                 _ = resized.recv() => Ok(None),
             }
-        });
-        match turn.await {
+        };
+        match shell.interrupts.end(turn).await {
             Ok(None) => {}
             Ok(Some(Some(Ok(snapshot)))) => view.update(snapshot),
             Ok(Some(Some(Err(error)))) => break Err(error.into()),

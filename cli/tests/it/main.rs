@@ -9,4 +9,5 @@ mod scripts;
 mod server;
 mod terminal;
 mod texts;
+mod tours;
 mod transfer;

@@ -66,7 +66,7 @@ impl Server {
         command
     }
 
-    fn set_up(&self, command: &mut Command) {
+    pub fn set_up(&self, command: &mut Command) {
         set_up(command, self.folder.path());
     }
 
