@@ -12,11 +12,12 @@ pub mod live;
 mod lock;
 mod propose;
 mod published;
+mod relaxed;
 pub mod users;
 
 use std::sync::Arc;
 
-use kalam_model::{Applied, Command, GroupId, RowKey, Snowflakes, WriteCommand};
+use kalam_model::{Applied, Command, GroupId, RowKey, Snowflakes, Timestamp, WriteCommand};
 use kalam_store::{Slice, Snapshot, Store, meta};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
@@ -74,6 +75,7 @@ pub struct Engine {
 impl Engine {
     /// Loads what is stored, makes the data group's schemas equal to the catalog and starts the threads. Blocks.
     pub fn open(store: Store, options: EngineOptions) -> Result<Arc<Self>, Error> {
+        relaxed::begin(&store, options.durability, Timestamp::now())?;
         let mut applier = Applier::load(&store)?;
         apply::reconcile(&mut applier, &store)?;
         let published = Arc::new(Published::new(applier.catalog(), applier.last_seq()));

@@ -11,6 +11,7 @@ mod old_clients;
 mod protocol;
 mod proxy;
 mod raw;
+mod restarts;
 mod view;
 
 use crate::harness::{Answer, TestNode};

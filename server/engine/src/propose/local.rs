@@ -14,6 +14,7 @@ use super::{Durability, Health, Proposer, Proposing};
 use crate::apply::Applier;
 use crate::error::Error;
 use crate::live::Live;
+use crate::relaxed;
 
 /// Commands that may wait for the thread; further ones wait in their tasks.
 const QUEUE_COMMANDS_MAX: usize = 1_024;
@@ -221,8 +222,18 @@ impl Writer {
                 self.proposals.close();
             }
         }
-        if let Some(timer) = &mut self.timer {
+        if let Some(mut timer) = self.timer.take() {
             timer.close();
+            self.end_relaxed();
+        }
+    }
+
+    /// The run ended in order, unless a commit or a sync has failed.
+    fn end_relaxed(&self) {
+        if self.health.check_failure().is_ok()
+            && let Err(error) = relaxed::end(&self.store)
+        {
+            self.health.fail(&error);
         }
     }
 

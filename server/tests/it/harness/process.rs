@@ -88,6 +88,13 @@ impl ServerProcess {
         Self::start_in(Arc::clone(&self.folder), self.settings.clone()).await
     }
 
+    /// Ends the process in order and starts another one in the same folder.
+    pub async fn stop_and_start_again(self) -> Self {
+        let (folder, settings) = (Arc::clone(&self.folder), self.settings.clone());
+        self.stop().await;
+        Self::start_in(folder, settings).await
+    }
+
     /// Ends the process in order: it must exit with success.
     pub async fn stop(mut self) {
         let pid = i32::try_from(self.pid()).unwrap();
