@@ -1,7 +1,7 @@
 //! What any server of sockets can do at best: a process that writes bytes which it was given, with plain blocking calls,
 //! and decides nothing. Its clients cannot tell it from the server under test.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,9 @@ pub enum Order {
     WriteAll { threads: u32 },
     /// Write the bytes to one subscriber.
     WriteOne { index: u32 },
+    /// Close the connection of every subscriber: nobody here notices that a client has gone, and those that come and
+    /// go would use up the descriptors of the process.
+    Forget,
 }
 
 impl Order {
@@ -44,6 +47,7 @@ impl Order {
             Self::AnswerQuery => (2, 0),
             Self::WriteAll { threads } => (3, threads),
             Self::WriteOne { index } => (4, index),
+            Self::Forget => (5, 0),
         }
     }
 
@@ -54,6 +58,7 @@ impl Order {
             2 => Self::AnswerQuery,
             3 => Self::WriteAll { threads: argument },
             4 => Self::WriteOne { index: argument },
+            5 => Self::Forget,
             _ => return None,
         })
     }
@@ -162,6 +167,11 @@ impl Shared {
         }
         Arc::clone(&subscribers)
     }
+
+    fn forget(&self) {
+        *lock(&self.subscribers) = Arc::default();
+        lock(&self.joined).clear();
+    }
 }
 
 /// The process.
@@ -172,9 +182,17 @@ pub fn serve(port: u16, control_port: u16) -> Result<(), Failure> {
     for _ in 0..ACCEPTORS {
         let (listener, shared) = (listener.try_clone()?, Arc::clone(&shared));
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                // A client that went away is no subscriber.
-                let _ = admit(stream, &shared);
+            for stream in listener.incoming() {
+                match stream {
+                    // A client that went away is no subscriber.
+                    Ok(stream) => drop(admit(stream, &shared)),
+                    Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                    // The clients are told at once instead of waiting for an answer.
+                    Err(error) => {
+                        eprintln!("the floor cannot accept: {error}");
+                        std::process::exit(1);
+                    }
+                }
             }
         });
     }
@@ -260,6 +278,7 @@ fn obey(mut stream: TcpStream, shared: &Shared) -> Result<(), Failure> {
                 let one = subscribers.get(index as usize);
                 (&**one.ok_or("no such subscriber")?).write_all(&bytes)?;
             }
+            Order::Forget => shared.forget(),
         }
         stream.write_all(&[0])?;
     }

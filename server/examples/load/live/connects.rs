@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::{PENDING_MAX, Stage, TURNS, floor_answers, micros_each, quantiles, ratios};
 use crate::Failure;
-use crate::floor::sockets::FloorSockets;
+use crate::floor::sockets::{Control, FloorSockets, Order};
 use crate::marker::now_ns;
 use crate::plan::Plan;
 use crate::swarm::{Opened, Script, Start, Swarm, subscribe};
@@ -92,14 +92,17 @@ async fn compare(
     let duration = plan.duration / TURNS;
     for _ in 0..TURNS {
         let cpu = || stage.server.cpu();
-        let opened = groups(swarm, script, (at_once, rows), duration, &cpu, &mut ours).await?;
+        let load = (at_once, rows);
+        let opened = groups(swarm, script, load, duration, (&cpu, None), &mut ours).await?;
         let process = FloorSockets::start(&floor_answers(&opened)).await?;
+        let mut control = process.control().await?;
         let script = Script {
             port: process.port,
             ..script.clone()
         };
         let cpu = || process.cpu();
-        groups(swarm, &script, (at_once, rows), duration, &cpu, &mut floor).await?;
+        let side = (&cpu as &Cpu<'_>, Some(&mut control));
+        groups(swarm, &script, load, duration, side, &mut floor).await?;
     }
     ours.print(&format!("S6 {rows} rows, {at_once} at once"));
     floor.print(&format!("S6 {rows} rows, {at_once}, floor"));
@@ -110,12 +113,16 @@ async fn compare(
     Ok(())
 }
 
+/// Processor time of a process so far.
+type Cpu<'a> = dyn Fn() -> Result<Duration, Failure> + Sync + 'a;
+
+/// `floor` is told when the sockets of a group have gone.
 async fn groups(
     swarm: &Swarm,
     script: &Script,
     (at_once, rows): (usize, u64),
     duration: Duration,
-    cpu: &(dyn Fn() -> Result<Duration, Failure> + Sync),
+    (cpu, mut floor): (&Cpu<'_>, Option<&mut Control>),
     opens: &mut Opens,
 ) -> Result<Opened, Failure> {
     let (begun, cpu_before) = (Instant::now(), cpu()?);
@@ -124,6 +131,9 @@ async fn groups(
         opens.each.add(&opened.each)?;
         opens.elapsed += opened.elapsed;
         swarm.close().await?;
+        if let Some(floor) = &mut floor {
+            floor.give(Order::Forget, &[]).await?;
+        }
         if begun.elapsed() >= duration {
             opens.cpu += cpu()? - cpu_before;
             return Ok(opened);
