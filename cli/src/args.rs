@@ -160,6 +160,7 @@ pub enum Color {
 pub enum Command {
     Import(Box<crate::transfer::import::Args>),
     Export(crate::transfer::export::Args),
+    Bench(Box<crate::bench::Args>),
     Doctor(crate::doctor::Args),
     Gen(crate::generate::Args),
     /// Save a login, so that `--instance NAME` or plain `kalam` uses it

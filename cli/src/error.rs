@@ -19,6 +19,8 @@ pub enum Error {
     Transfer(#[from] crate::transfer::Error),
     #[error(transparent)]
     Generate(#[from] crate::generate::Error),
+    #[error("{0}")]
+    Bench(crate::bench::Failure),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]

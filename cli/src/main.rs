@@ -1,6 +1,7 @@
 //! `kalam`: the shell of KalamDB. Errors and broken pipes are handled here alone.
 
 mod args;
+mod bench;
 mod doctor;
 mod error;
 mod generate;
@@ -31,8 +32,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let (args, sources) = Args::read();
     // One thread for the socket and timers: the prompt blocks the main one.
+    let threads = match &args.subcommand {
+        Some(Command::Bench(_)) => bench::WORKERS,
+        _ => 1,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(threads)
         .enable_all()
         .build();
     let outcome = match runtime {
@@ -55,6 +60,7 @@ async fn dispatch(args: Args, sources: Vec<args::Source>) -> Result<ExitCode, Er
         None => run::run(args, sources).await,
         Some(Command::Import(import)) => transfer::import::run(import, &args.connection).await,
         Some(Command::Export(export)) => transfer::export::run(export, &args.connection).await,
+        Some(Command::Bench(bench)) => bench::run(*bench).await,
         Some(Command::Doctor(doctor)) => doctor::run(doctor, &args.connection).await,
         Some(Command::Gen(generate)) => generate::run(generate, &args.connection).await,
         Some(Command::Login(login)) => login::save(&args.connection, &login.name).await,

@@ -16,7 +16,7 @@ pub struct Server {
 }
 
 /// Built beside the program.
-fn server_binary() -> PathBuf {
+pub fn server_binary() -> PathBuf {
     match std::env::var_os("KALAMDB_SERVER_BINARY") {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_BIN_EXE_kalam")).with_file_name("kalamdb-server"),

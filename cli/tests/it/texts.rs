@@ -33,10 +33,14 @@ fn said(server: &Server, runs: &[&[&str]]) -> String {
     all
 }
 
-const SUBCOMMANDS: [&[&str]; 10] = [
+const SUBCOMMANDS: [&[&str]; 14] = [
     &[],
     &["import"],
     &["export"],
+    &["bench"],
+    &["bench", "run"],
+    &["bench", "list"],
+    &["bench", "compare"],
     &["doctor"],
     &["gen"],
     &["gen", "ts"],

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::{PENDING_MAX, Stage, TURNS, floor_answers, micros_each, quantiles, ratios};
-use crate::Failure;
-use crate::floor::sockets::{Control, FloorSockets, Order};
-use crate::marker::now_ns;
-use crate::plan::Plan;
-use crate::swarm::{Opened, Script, Start, Swarm, subscribe};
+use super::{PENDING_MAX, Stage, TURNS, floor_answers};
+use crate::bench::Failure;
+use crate::bench::floor::sockets::{Control, FloorSockets, Order};
+use crate::bench::marker::now_ns;
+use crate::bench::plan::Plan;
+use crate::bench::report::Measurement;
+use crate::bench::swarm::{Opened, Script, Start, Swarm, subscribe};
 
 const INITIAL_ROWS: u64 = 1_000;
 const MISSED_ROWS: u64 = 10;
@@ -47,13 +48,11 @@ impl Opens {
         })
     }
 
-    fn print(&self, name: &str) {
-        println!(
-            "{name:<24} {:>8.0}/s  {}  CPU {:.1} us each",
-            self.each.len() as f64 / self.elapsed.as_secs_f64(),
-            quantiles(&self.each),
-            micros_each(self.cpu, self.each.len()),
-        );
+    fn measurement(&self, name: String) -> Measurement {
+        Measurement::new("S6", name)
+            .rate(self.each.len(), self.elapsed)
+            .cpu(self.cpu)
+            .latency(&self.each)
     }
 }
 
@@ -104,12 +103,10 @@ async fn compare(
         let side = (&cpu as &Cpu<'_>, Some(&mut control));
         groups(swarm, &script, load, duration, side, &mut floor).await?;
     }
-    ours.print(&format!("S6 {rows} rows, {at_once} at once"));
-    floor.print(&format!("S6 {rows} rows, {at_once}, floor"));
-    println!(
-        "S6 ratio                 {}",
-        ratios(&ours.each, &floor.each)
-    );
+    let name = format!("{rows} rows, {at_once} at once");
+    let measurement = ours.measurement(name.clone());
+    plan.record(measurement.ratios("", &ours.each, &floor.each));
+    plan.record(floor.measurement(format!("{name}, floor")));
     Ok(())
 }
 
@@ -187,50 +184,51 @@ async fn again_by(plan: &Plan, count: usize) -> Result<(), Failure> {
         let opened = opened_with(&swarm, &script, count, count, MISSED_ROWS).await?;
         let cpu = stage.server.cpu()? - cpu;
         seq = opened.last_seq;
-        println!(
-            "S7 {count} back {turn}   all live in {:.0} ms  each {}  CPU {:.1} us each",
-            opened.elapsed.as_secs_f64() * 1e3,
-            quantiles(&opened.each),
-            micros_each(cpu, count as u64),
-        );
         stage.server.settle().await?;
         let after = stage.server.memory()?;
-        println!(
-            "             RSS {:.1} MiB before, {:.1} without clients, {:.1} after: {:.2} x",
-            before.resident_kib / 1_024.0,
-            between.resident_kib / 1_024.0,
-            after.resident_kib / 1_024.0,
-            after.resident_kib / before.resident_kib,
-        );
+        let back = Measurement::new("S7", format!("{count} clients, time {turn}"))
+            .rate(count as u64, opened.elapsed)
+            .cpu(cpu)
+            .latency(&opened.each)
+            .figure("all live [ms]", opened.elapsed.as_secs_f64() * 1e3)
+            .figure("RSS before [MiB]", before.resident_kib / 1_024.0)
+            .figure("RSS without clients [MiB]", between.resident_kib / 1_024.0)
+            .figure("RSS after [MiB]", after.resident_kib / 1_024.0)
+            .figure("RSS ratio", after.resident_kib / before.resident_kib);
+        plan.record(back);
         last = Some((script, opened));
     }
-    everybody_is_live(&stage, &swarm, count).await?;
+    everybody_is_live(plan, &stage, &swarm, count).await?;
     // Both at once would be more descriptors than a process may have.
     swarm.close().await?;
     if let Some((script, opened)) = last {
         for _ in 0..TURNS {
-            again_on_floor(&swarm, &script, &opened, count).await?;
+            again_on_floor(plan, &swarm, &script, &opened, count).await?;
         }
     }
     Ok(())
 }
 
 /// One more row must reach each socket once.
-async fn everybody_is_live(stage: &Stage, swarm: &Swarm, count: usize) -> Result<(), Failure> {
+async fn everybody_is_live(
+    plan: &Plan,
+    stage: &Stage,
+    swarm: &Swarm,
+    count: usize,
+) -> Result<(), Failure> {
     swarm.take().await?;
     swarm.expect(count as u64);
     let begun_ns = now_ns();
     let ((), last_ns) = tokio::try_join!(stage.insert(1, 0), swarm.reached())?;
     swarm.take().await?.check(|_| 1)?;
-    println!(
-        "             the next row is everywhere after {:.1} ms",
-        (last_ns - begun_ns) as f64 / 1e6
-    );
+    let next = Measurement::new("S7", format!("the next row to {count} clients"));
+    plan.record(next.figure("everywhere after [ms]", (last_ns - begun_ns) as f64 / 1e6));
     Ok(())
 }
 
 /// The same clients come to a process that knows all answers.
 async fn again_on_floor(
+    plan: &Plan,
     swarm: &Swarm,
     script: &Script,
     opened: &Opened,
@@ -243,12 +241,12 @@ async fn again_on_floor(
     };
     let cpu = process.cpu()?;
     let opened_floor = opened_with(swarm, &script, count, count, MISSED_ROWS).await?;
-    println!(
-        "             floor: all in {:.0} ms  each {}  CPU {:.1} us each  ratio {:.2}",
-        opened_floor.elapsed.as_secs_f64() * 1e3,
-        quantiles(&opened_floor.each),
-        micros_each(process.cpu()? - cpu, count as u64),
-        opened.elapsed.as_secs_f64() / opened_floor.elapsed.as_secs_f64(),
-    );
+    let ratio = opened.elapsed.as_secs_f64() / opened_floor.elapsed.as_secs_f64();
+    let floor = Measurement::new("S7", format!("{count} clients, floor"))
+        .rate(count as u64, opened_floor.elapsed)
+        .cpu(process.cpu()? - cpu)
+        .latency(&opened_floor.each)
+        .figure("ours in terms of it", ratio);
+    plan.record(floor);
     swarm.close().await
 }

@@ -9,24 +9,19 @@ mod writers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
-use hdrhistogram::Histogram;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::Failure;
-use crate::accounts::Accounts;
-use crate::client::{Client, body};
-use crate::floor::sockets::Order;
-use crate::marker::{Marker, now_ns};
-use crate::plan::Plan;
-use crate::process::ServerProcess;
-use crate::swarm::{MakeMessage, Opened, Script};
-
-/// Names of what [`run`] runs.
-pub const NAMES: &[&str] = &["S1", "S2", "S3", "S4", "S5", "S6", "S7", "M1", "M2", "W2"];
+use crate::bench::Failure;
+use crate::bench::accounts::Accounts;
+use crate::bench::client::{Client, body};
+use crate::bench::floor::sockets::Order;
+use crate::bench::marker::{Marker, now_ns};
+use crate::bench::plan::Plan;
+use crate::bench::process::ServerProcess;
+use crate::bench::swarm::{MakeMessage, Opened, Script};
 
 /// Ours and the floor take turns, so that a machine that becomes slower does it to both.
 const TURNS: u32 = 2;
@@ -34,7 +29,7 @@ const TURNS: u32 = 2;
 /// Sockets that are on their way at the same time where nothing else is said: as fast as it goes, without a queue.
 const PENDING_MAX: usize = 64;
 
-/// Runs the wanted scenarios and prints lines for each.
+/// Runs the wanted scenarios.
 pub async fn run(plan: &Plan) -> Result<(), Failure> {
     if plan.wants("S1") {
         fan_out::one(plan).await?;
@@ -205,25 +200,4 @@ fn floor_answers(opened: &Opened) -> [(Order, &[u8]); 2] {
         (Order::AnswerUpgrade, upgrade),
         (Order::AnswerSubscribe, subscribe),
     ]
-}
-
-fn quantiles(histogram: &Histogram<u64>) -> String {
-    format!(
-        "p50 {:>6} us  p99 {:>6} us",
-        histogram.value_at_quantile(0.5),
-        histogram.value_at_quantile(0.99)
-    )
-}
-
-/// Median and 99th percentile of ours in terms of the floor's.
-fn ratios(ours: &Histogram<u64>, floor: &Histogram<u64>) -> String {
-    let ratio = |quantile| {
-        let floor = floor.value_at_quantile(quantile).max(1);
-        ours.value_at_quantile(quantile) as f64 / floor as f64
-    };
-    format!("p50 {:.2}  p99 {:.2}", ratio(0.5), ratio(0.99))
-}
-
-fn micros_each(time: Duration, count: u64) -> f64 {
-    time.as_secs_f64() * 1e6 / count.max(1) as f64
 }

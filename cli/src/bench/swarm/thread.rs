@@ -12,10 +12,10 @@ use hdrhistogram::Histogram;
 
 use super::connection::{Connection, Phase, Tally};
 use super::{Command, Opened, Progress, Received, Reply, Script};
-use crate::Failure;
-use crate::epoll::{Epoll, Event, Events, connect};
-use crate::frame;
-use crate::marker::now_ns;
+use crate::bench::Failure;
+use crate::bench::epoll::{Epoll, Event, Events, connect};
+use crate::bench::frame;
+use crate::bench::marker::now_ns;
 
 /// Events that are taken at once.
 const EVENTS: usize = 1_024;

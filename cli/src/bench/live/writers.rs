@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::{Ids, Stage, Table, micros_each, quantiles, row_body};
-use crate::Failure;
-use crate::client::Client;
-use crate::floor::sockets::{Control, FloorSockets, Order};
-use crate::marker::{Marker, now_ns, stamp};
-use crate::swarm::{Received, Swarm};
+use super::{Ids, Stage, Table, row_body};
+use crate::bench::Failure;
+use crate::bench::client::Client;
+use crate::bench::floor::sockets::{Control, FloorSockets, Order};
+use crate::bench::marker::{Marker, now_ns, stamp};
+use crate::bench::report::Measurement;
+use crate::bench::swarm::{Received, Swarm};
 
 /// Who writes the n-th row of a run and whom it is for.
 #[derive(Clone)]
@@ -68,16 +69,14 @@ impl Run {
     }
 
     pub fn cpu_each(&self) -> f64 {
-        micros_each(self.cpu, self.rows)
+        self.cpu.as_secs_f64() * 1e6 / self.rows.max(1) as f64
     }
 
-    pub fn print(&self, name: &str) {
-        println!(
-            "{name:<12} {:>8.0}/s  delivered {}  CPU {:.1} us/row",
-            self.per_second(),
-            quantiles(&self.latency),
-            self.cpu_each(),
-        );
+    pub fn measurement(&self, scenario: &str, name: &str) -> Measurement {
+        Measurement::new(scenario, name)
+            .rate(self.rows, self.elapsed)
+            .cpu(self.cpu)
+            .latency(&self.latency)
     }
 }
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::Failure;
-use crate::epoll::widen_backlog;
-use crate::frame;
-use crate::process::{cpu_of, free_port};
-use crate::socket::{ANSWER, ID_DIGITS, QUESTION};
+use crate::bench::Failure;
+use crate::bench::epoll::widen_backlog;
+use crate::bench::frame;
+use crate::bench::process::{cpu_of, free_port};
+use crate::bench::socket::{ANSWER, ID_DIGITS, QUESTION};
 
 /// First argument that makes the program this process; two ports follow.
 pub const MODE: &str = "floor-sockets";
@@ -79,7 +79,7 @@ impl FloorSockets {
     pub async fn start(answers: &[(Order, &[u8])]) -> Result<Self, Failure> {
         let (port, control_port) = (free_port()?, free_port()?);
         let child = Command::new(std::env::current_exe()?)
-            .args([MODE, &port.to_string(), &control_port.to_string()])
+            .args(["bench", MODE, &port.to_string(), &control_port.to_string()])
             .stdout(Stdio::null())
             .spawn()?;
         let process = Self {

@@ -6,9 +6,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value as Json, json};
 
-use crate::Failure;
-use crate::client::Client;
-use crate::process::JWT_SECRET;
+use crate::bench::Failure;
+use crate::bench::client::Client;
+use crate::bench::process::JWT_SECRET;
 
 /// Accounts that one request makes.
 const USERS_PER_REQUEST: usize = 100;

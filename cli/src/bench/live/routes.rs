@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::writers::{Rows, Run, floor, ours};
-use super::{PENDING_MAX, Stage, TURNS, Table, floor_answers, ratios};
-use crate::Failure;
-use crate::floor::sockets::FloorSockets;
-use crate::plan::Plan;
-use crate::swarm::{Script, Start, Swarm, subscribe};
+use super::{PENDING_MAX, Stage, TURNS, Table, floor_answers};
+use crate::bench::Failure;
+use crate::bench::floor::sockets::FloorSockets;
+use crate::bench::plan::Plan;
+use crate::bench::swarm::{Script, Start, Swarm, subscribe};
+use crate::output::counted;
 
 /// Distinct conditions of S5.
 const CONVERSATIONS: usize = 10_000;
@@ -47,13 +48,12 @@ pub async fn users(plan: &Plan) -> Result<(), Failure> {
         all_floor.add(&run)?;
         swarm.close().await?;
     }
-    all.print(&format!("S4 {count}"));
-    all_floor.print("S4 floor");
-    println!(
-        "S4 ratio     rows/s {:.2}  delivered {}",
-        all.per_second() / all_floor.per_second(),
-        ratios(&all.latency, &all_floor.latency)
-    );
+    let measurement = all
+        .measurement("S4", &format!("{count} users"))
+        .figure("rows/s ratio", all.per_second() / all_floor.per_second())
+        .ratios("", &all.latency, &all_floor.latency);
+    plan.record(measurement);
+    plan.record(all_floor.measurement("S4", "floor"));
     Ok(())
 }
 
@@ -73,7 +73,7 @@ pub async fn conversations(plan: &Plan) -> Result<(), Failure> {
     let mut parts = Vec::new();
     for (sockets, per_socket) in [(1, 1), (sockets, 1), (sockets, per_socket)] {
         parts.push(Part {
-            name: format!("S5 {}", sockets * per_socket),
+            name: counted((sockets * per_socket) as u64, "condition"),
             sockets,
             per_socket,
             run: Run::new()?,
@@ -85,21 +85,17 @@ pub async fn conversations(plan: &Plan) -> Result<(), Failure> {
             conversations_part(plan, &stage, &authorizations, part).await?;
         }
     }
-    for part in &parts {
-        part.run.print(&part.name);
-    }
     let [one, few, many] = parts.as_slice() else {
         return Ok(());
     };
-    for base in [one, few] {
-        println!(
-            "S5 ratio     {} / {}: rows/s {:.2}  CPU {:.2}  delivered {}",
-            many.name,
-            base.name,
-            many.run.per_second() / base.run.per_second(),
-            many.run.cpu_each() / base.run.cpu_each(),
-            ratios(&many.run.latency, &base.run.latency)
-        );
+    plan.record(one.run.measurement("S5", &one.name));
+    for (base, part) in [(one, few), (one, many)] {
+        let measurement = part
+            .run
+            .measurement("S5", &part.name)
+            .figure("CPU ratio", part.run.cpu_each() / base.run.cpu_each())
+            .ratios("", &part.run.latency, &base.run.latency);
+        plan.record(measurement);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! WebSocket frames, as little of them as a client on loopback needs: no fragments, no extensions.
 
-use crate::Failure;
+use crate::bench::Failure;
 
 pub const TEXT: u8 = 1;
 pub const CLOSE: u8 = 8;

@@ -7,7 +7,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value as Json;
 
-use crate::Failure;
+use crate::bench::Failure;
 
 /// A connection to the server under test.
 pub struct Client {
@@ -35,8 +35,8 @@ impl Client {
     /// Connects and signs in as root.
     pub async fn sign_in(port: u16) -> Result<Self, Failure> {
         let mut client = Self::connect(port).await?;
-        let body =
-            serde_json::json!({"user": "root", "password": crate::process::PASSWORD}).to_string();
+        let body = serde_json::json!({"user": "root", "password": crate::bench::process::PASSWORD})
+            .to_string();
         let (_, answer) = client
             .send("POST", "/v1/api/auth/login", body.into())
             .await?;

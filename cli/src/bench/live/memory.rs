@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{PENDING_MAX, Stage};
-use crate::Failure;
-use crate::plan::Plan;
-use crate::process::{Memory, ServerProcess};
-use crate::swarm::{MakeMessage, Script, Start, Swarm, subscribe};
+use crate::bench::Failure;
+use crate::bench::plan::Plan;
+use crate::bench::process::{Memory, ServerProcess};
+use crate::bench::report::Measurement;
+use crate::bench::swarm::{MakeMessage, Script, Start, Swarm, subscribe};
 
 /// Sockets whose idle CPU is measured on the way.
 const IDLE_SOCKETS: usize = 5_000;
@@ -26,19 +27,25 @@ pub async fn sockets(plan: &Plan) -> Result<(), Failure> {
     stage.server.settle().await?;
     let none = stage.server.memory()?;
     let opened = swarm.open(&script, few - 1, PENDING_MAX).await?;
-    println!(
-        "M1 connect   {few} sockets at {:.0}/s",
-        few as f64 / opened.elapsed.as_secs_f64()
-    );
+    let connected = Measurement::new("M1", format!("connecting {few} sockets"));
+    plan.record(connected.rate(few as u64, opened.elapsed));
     stage.server.settle().await?;
     let some = stage.server.memory()?;
-    print_growth("M1 sockets", "socket", none, some, few - 1);
+    let growth = |name: String, before, after, count| {
+        plan.record(growth("M1", name, "socket", before, after, count));
+    };
+    growth(format!("the first {few} sockets"), none, some, few - 1);
     idle(plan, &stage.server, &swarm, few).await?;
     swarm.open(&script, count - few, PENDING_MAX).await?;
     stage.server.settle().await?;
     let all = stage.server.memory()?;
-    print_growth("M1 sockets", "socket", some, all, count - few);
-    print_growth("M1 sockets", "socket", none, all, count - 1);
+    growth(
+        format!("{} further sockets", count - few),
+        some,
+        all,
+        count - few,
+    );
+    growth(format!("all {count} sockets"), none, all, count - 1);
     reaches(&stage, &swarm, 0, |_| 1).await
 }
 
@@ -52,12 +59,10 @@ async fn idle(
     let before = server.cpu()?;
     tokio::time::sleep(plan.duration).await;
     let busy = (server.cpu()? - before).as_secs_f64() / plan.duration.as_secs_f64();
-    println!(
-        "M1 idle      {sockets} sockets: CPU {:.2} % over {:?}, {} pings",
-        busy * 100.0,
-        plan.duration,
-        swarm.take().await?.pings,
-    );
+    let idle = Measurement::new("M1", format!("{sockets} idle sockets"))
+        .figure("idle CPU [%]", busy * 100.0)
+        .figure("pings", swarm.take().await?.pings as f64);
+    plan.record(idle);
     Ok(())
 }
 
@@ -72,14 +77,14 @@ pub async fn subscriptions(plan: &Plan) -> Result<(), Failure> {
             Start::Nothing,
         )
     });
-    multiplexed(plan, "M2 same text", sockets, same, |_| per_socket as u64).await?;
+    multiplexed(plan, "same text", sockets, same, |_| per_socket as u64).await?;
     let distinct: MakeMessage = Arc::new(move |socket, number| {
         let conversation = socket * per_socket + number;
         let sql = format!("SELECT * FROM bench.feed WHERE conversation_id = {conversation}");
         subscribe(&format!("k{conversation}"), &sql, Start::Nothing)
     });
     let owner_only = |socket| u64::from(socket == 0);
-    multiplexed(plan, "M2 distinct", sockets, distinct, owner_only).await
+    multiplexed(plan, "distinct texts", sockets, distinct, owner_only).await
 }
 
 /// `reached` says how many changes each socket gets of a row for target 0.
@@ -106,13 +111,11 @@ async fn multiplexed(
     const SUBSCRIBING_MAX: usize = 8;
     let opened = swarm.subscribe(&script, SUBSCRIBING_MAX).await?;
     let count = sockets * further;
-    println!(
-        "{name:<12} {count} further on {sockets} sockets at {:.0}/s",
-        count as f64 / opened.elapsed.as_secs_f64()
-    );
     stage.server.settle().await?;
     let after = stage.server.memory()?;
-    print_growth(name, "subscription", before, after, count);
+    let name = format!("{name}, {count} further on {sockets} sockets");
+    let growth = growth("M2", name, "subscription", before, after, count);
+    plan.record(growth.rate(count as u64, opened.elapsed));
     reaches(&stage, &swarm, 0, reached).await
 }
 
@@ -129,13 +132,19 @@ async fn reaches(
     swarm.take().await?.check(expected)
 }
 
-fn print_growth(name: &str, unit: &str, before: Memory, after: Memory, count: usize) {
+fn growth(
+    scenario: &str,
+    name: String,
+    unit: &str,
+    before: Memory,
+    after: Memory,
+    count: usize,
+) -> Measurement {
     let each = |before: f64, after: f64| (after - before) * 1_024.0 / count.max(1) as f64;
-    println!(
-        "{name:<12} RSS {:.1} -> {:.1} MiB by {count}: {:.0} bytes/{unit}, {:.0} of them anonymous",
-        before.resident_kib / 1_024.0,
-        after.resident_kib / 1_024.0,
-        each(before.resident_kib, after.resident_kib),
-        each(before.anonymous_kib, after.anonymous_kib),
-    );
+    let resident = each(before.resident_kib, after.resident_kib);
+    let anonymous = each(before.anonymous_kib, after.anonymous_kib);
+    Measurement::new(scenario, name)
+        .figure("RSS [MiB]", after.resident_kib / 1_024.0)
+        .figure(&format!("bytes/{unit}"), resident)
+        .figure("of them anonymous", anonymous)
 }

@@ -4,12 +4,12 @@ use std::io::{ErrorKind, Write as _};
 use std::net::TcpStream;
 
 use hdrhistogram::Histogram;
-use kalam_link_core::message::BatchControl;
+use kalam_link::core::message::BatchControl;
 
 use super::Progress;
-use crate::Failure;
-use crate::frame::{self, Side};
-use crate::marker::{Marker, count, find, leading_number, now_ns};
+use crate::bench::Failure;
+use crate::bench::frame::{self, Side};
+use crate::bench::marker::{Marker, count, find, leading_number, now_ns};
 
 /// Beginnings of messages, as the server writes them.
 const CHANGE: &[u8] = br#"{"type":"change","subscription_id":""#;

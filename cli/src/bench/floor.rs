@@ -12,7 +12,7 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::{get, post};
 
-use crate::Failure;
+use crate::bench::Failure;
 
 /// First argument that makes the program the bare endpoint.
 pub const MODE: &str = "floor-server";

@@ -16,7 +16,7 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 use tokio::sync::{Notify, oneshot};
 
-use crate::Failure;
+use crate::bench::Failure;
 
 /// No step takes this long on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);

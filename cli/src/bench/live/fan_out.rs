@@ -5,17 +5,16 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::{
-    Ids, PENDING_MAX, Stage, TURNS, Table, floor_answers, micros_each, quantiles, ratios, row,
-    row_body,
-};
-use crate::Failure;
-use crate::client::Client;
-use crate::floor::sockets::{Control, FloorSockets, Order};
-use crate::marker::{Marker, now_ns, stamp};
-use crate::plan::Plan;
-use crate::socket::Socket;
-use crate::swarm::{Opened, Script, Start, Swarm, subscribe};
+use super::{Ids, PENDING_MAX, Stage, TURNS, Table, floor_answers, row, row_body};
+use crate::bench::Failure;
+use crate::bench::client::Client;
+use crate::bench::floor::sockets::{Control, FloorSockets, Order};
+use crate::bench::marker::{Marker, now_ns, stamp};
+use crate::bench::plan::Plan;
+use crate::bench::report::Measurement;
+use crate::bench::socket::Socket;
+use crate::bench::swarm::{Opened, Script, Start, Swarm, subscribe};
+use crate::output::counted;
 
 /// Rounds of a turn even if they take longer than it should.
 const ROUNDS_MIN: u64 = 3;
@@ -57,9 +56,9 @@ impl Way {
 
     fn name(self) -> String {
         match self {
-            Self::Http => "http".to_owned(),
-            Self::Socket => "socket".to_owned(),
-            Self::Floor { threads } => format!("floor {threads}"),
+            Self::Http => "over HTTP".to_owned(),
+            Self::Socket => "over a socket".to_owned(),
+            Self::Floor { threads } => format!("floor by {}", counted(threads.into(), "thread")),
         }
     }
 }
@@ -104,7 +103,7 @@ async fn measure(plan: &Plan, name: &str, subscribers: usize, ways: &[Way]) -> R
         stage.server.settle().await?;
         floor(&script, &turn, &opened, &sample, &mut measured).await?;
     }
-    report(name, subscribers, &measured);
+    report(plan, name, subscribers, &measured);
     Ok(())
 }
 
@@ -235,32 +234,26 @@ impl Trigger {
     }
 }
 
-fn report(name: &str, subscribers: usize, measured: &[(Way, Rounds)]) {
-    for (way, rounds) in measured {
-        println!(
-            "{:<12} to {subscribers}: {} rounds  last {}  each {}  CPU {:.2} us/delivery",
-            format!("{name} {}", way.name()),
-            rounds.last.len(),
-            quantiles(&rounds.last),
-            quantiles(&rounds.each),
-            micros_each(rounds.cpu, rounds.each.len()),
-        );
-    }
+fn report(plan: &Plan, name: &str, subscribers: usize, measured: &[(Way, Rounds)]) {
     let fastest = measured
         .iter()
         .filter(|(way, _)| way.is_floor())
         .min_by_key(|(_, rounds)| rounds.last.value_at_quantile(0.5));
-    let Some((fastest, floor)) = fastest else {
-        return;
-    };
-    for (way, rounds) in measured.iter().filter(|(way, _)| !way.is_floor()) {
-        println!(
-            "{:<12} {} / {}: last {}  each {}",
-            format!("{name} ratio"),
-            way.name(),
-            fastest.name(),
-            ratios(&rounds.last, &floor.last),
-            ratios(&rounds.each, &floor.each),
-        );
+    for (way, rounds) in measured {
+        let each = counted(subscribers as u64, "subscriber");
+        let cpu = rounds.cpu.as_secs_f64() * 1e6 / rounds.each.len().max(1) as f64;
+        let median = rounds.each.value_at_quantile(0.5) as f64;
+        let mut measurement = Measurement::new(name, format!("{each}, {}", way.name()))
+            .latency(&rounds.last)
+            .figure("CPU a delivery [µs]", cpu)
+            .figure("each p50 [µs]", median);
+        if let Some((_, floor)) = fastest.filter(|_| !way.is_floor()) {
+            measurement = measurement.ratios("", &rounds.last, &floor.last).ratios(
+                "each ",
+                &rounds.each,
+                &floor.each,
+            );
+        }
+        plan.record(measurement);
     }
 }

@@ -3,9 +3,9 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::Failure;
-use crate::frame::{self, Side};
-use crate::marker::{find, leading_number};
+use crate::bench::Failure;
+use crate::bench::frame::{self, Side};
+use crate::bench::marker::{find, leading_number};
 
 /// How an answer begins, up to the digits of its id.
 pub const ANSWER: &str = r#"{"type":"query_result","id":""#;

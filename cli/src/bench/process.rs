@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Failure;
+use crate::bench::Failure;
 
 /// Password of root in the data folders that the program makes.
 pub const PASSWORD: &str = "load-program-password";
@@ -72,7 +72,10 @@ impl ServerProcess {
 
     async fn wait_until_it_answers(&mut self, begun: Instant) -> Result<(), Failure> {
         while begun.elapsed() < Duration::from_secs(60) {
-            if crate::client::Client::connect(self.port).await.is_ok() {
+            if crate::bench::client::Client::connect(self.port)
+                .await
+                .is_ok()
+            {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {

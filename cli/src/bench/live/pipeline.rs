@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::{Ids, Stage, TURNS, Table, micros_each, quantiles};
-use crate::Failure;
-use crate::floor::sockets::{FloorSockets, Order};
-use crate::frame::{self, Side};
-use crate::marker::{TEXT, now_ns};
-use crate::plan::Plan;
-use crate::socket::{ANSWER, ID_DIGITS, Socket};
+use super::{Ids, Stage, TURNS, Table};
+use crate::bench::Failure;
+use crate::bench::floor::sockets::{FloorSockets, Order};
+use crate::bench::frame::{self, Side};
+use crate::bench::marker::{TEXT, now_ns};
+use crate::bench::plan::Plan;
+use crate::bench::report::Measurement;
+use crate::bench::socket::{ANSWER, ID_DIGITS, Socket};
 
 /// Statements that are in flight.
 const IN_FLIGHT: usize = 64;
@@ -35,13 +36,11 @@ impl Run {
         self.latency.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    fn print(&self, name: &str) {
-        println!(
-            "{name:<12} {:>8.0}/s  {}  CPU {:.1} us/op",
-            self.per_second(),
-            quantiles(&self.latency),
-            micros_each(self.cpu, self.latency.len()),
-        );
+    fn measurement(&self, name: &str) -> Measurement {
+        Measurement::new("W2", name)
+            .rate(self.latency.len(), self.elapsed)
+            .cpu(self.cpu)
+            .latency(&self.latency)
     }
 }
 
@@ -64,12 +63,9 @@ pub async fn run(plan: &Plan) -> Result<(), Failure> {
         let cpu = || process.cpu();
         pipeline(&mut socket, &Ids::default(), duration, &cpu, &mut floor).await?;
     }
-    ours.print("W2 socket 64");
-    floor.print("W2 floor 64");
-    println!(
-        "W2 ratio     rows/s {:.2}",
-        ours.per_second() / floor.per_second()
-    );
+    let measurement = ours.measurement("INSERT over a socket, 64 in flight");
+    plan.record(measurement.figure("rate ratio", ours.per_second() / floor.per_second()));
+    plan.record(floor.measurement("floor"));
     Ok(())
 }
 
