@@ -25,16 +25,29 @@ fn figures(measurement: &Measurement) -> Vec<(String, f64, bool)> {
     all
 }
 
+/// Scenario, what was measured, and the how many-eth of that name: with `--sockets` a scenario may measure the same
+/// thing more than once.
+type Key<'a> = (&'a str, &'a str, usize);
+
+fn numbered(measurements: &[Measurement]) -> impl Iterator<Item = (Key<'_>, &Measurement)> {
+    let mut seen = BTreeMap::new();
+    measurements.iter().map(move |measurement| {
+        let name = (measurement.scenario.as_str(), measurement.name.as_str());
+        let nth = seen.entry(name).or_insert(0);
+        *nth += 1;
+        ((name.0, name.1, *nth), measurement)
+    })
+}
+
 /// A line for each figure that both have, and how many are worse by more than noise.
 pub fn compare(before: &Report, after: &Report) -> (String, usize) {
-    let key = |measurement: &Measurement| (measurement.scenario.clone(), measurement.name.clone());
-    let known: BTreeMap<_, _> = before.measurements.iter().map(|m| (key(m), m)).collect();
+    let known: BTreeMap<Key, &Measurement> = numbered(&before.measurements).collect();
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_header(["scenario", "what", "figure", "before", "after", "ratio", ""]);
     let mut worse = 0;
-    for measurement in &after.measurements {
-        let Some(old) = known.get(&key(measurement)) else {
+    for (key, measurement) in numbered(&after.measurements) {
+        let Some(old) = known.get(&key) else {
             continue;
         };
         let old: BTreeMap<String, f64> = figures(old)
@@ -45,11 +58,8 @@ pub fn compare(before: &Report, after: &Report) -> (String, usize) {
             let Some(&before) = old.get(&name) else {
                 continue;
             };
-            let ratio = if before == 0.0 && value == 0.0 {
-                1.0
-            } else {
-                value / before
-            };
+            // Nothing is as much as nothing.
+            let ratio = if before == value { 1.0 } else { value / before };
             let verdict = verdict(ratio, more_is_better);
             worse += usize::from(verdict == "worse");
             table.add_row([
@@ -79,7 +89,8 @@ fn verdict(ratio: f64, more_is_better: bool) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::verdict;
+    use super::{numbered, verdict};
+    use crate::bench::report::Measurement;
 
     #[test]
     fn more_is_better_or_worse() {
@@ -88,5 +99,12 @@ mod tests {
         assert_eq!(verdict(0.5, true), "worse");
         assert_eq!(verdict(0.5, false), "better");
         assert_eq!(verdict(1.05, true), "");
+    }
+
+    #[test]
+    fn what_was_measured_twice_is_compared_in_turn() {
+        let twice = ["S2", "S2", "S3"].map(|scenario| Measurement::new(scenario, "20 subscribers"));
+        let keys = numbered(&twice).map(|(key, _)| (key.0, key.2));
+        assert_eq!(keys.collect::<Vec<_>>(), [("S2", 1), ("S2", 2), ("S3", 1)]);
     }
 }
