@@ -8,12 +8,15 @@ mod accounts;
 mod catalog;
 mod client;
 mod compare;
+mod contest;
 mod epoll;
 mod floor;
 mod frame;
 mod html;
 mod live;
+mod load;
 mod marker;
+mod peer;
 mod plan;
 mod process;
 mod program;
@@ -45,6 +48,7 @@ Examples:
   kalam bench run                              everything, which takes a while
   kalam bench run W1 R1 --seconds 5            two scenarios
   kalam bench run --json now.json --html now.html
+  kalam bench run W1 S1 --peer stack           beside Node, PostgreSQL and ws
   kalam bench compare before.json now.json
   kalam bench list                             what there is
 
@@ -66,6 +70,8 @@ pub enum Action {
     List,
     /// Compare two reports
     Compare { before: PathBuf, after: PathBuf },
+    /// Print the server of the peer `stack`, a program for Node
+    StackScript,
     /// The bare endpoint, as a process of its own
     #[command(hide = true)]
     FloorServer { port: u16 },
@@ -108,6 +114,9 @@ pub struct Run {
     /// Durability of the live scenarios
     #[arg(long, value_name = "MODE", default_value = "relaxed")]
     pub durability: String,
+    /// Do the same work at a peer that is up on this machine, in turns: `postgres[=URL]`, `stack[=PORT]` or `redis[=PORT]`
+    #[arg(long, value_name = "NAME")]
+    pub peer: Vec<peer::Address>,
     /// Keep the report
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -142,6 +151,7 @@ async fn act(action: Action) -> Result<ExitCode, Failure> {
             print(&text)?;
             return Ok(ExitCode::from(u8::from(worse > 0)));
         }
+        Action::StackScript => print(peer::SCRIPT)?,
         Action::FloorServer { port } => floor::serve(port).await?,
         Action::FloorSockets { port, control_port } => floor::sockets::serve(port, control_port)?,
     }
@@ -170,6 +180,10 @@ async fn measure(run: Run) -> Result<(), Failure> {
             format!("there is no scenario `{unknown}`; `kalam bench list` shows them").into(),
         );
     }
+    let mut peers = Vec::with_capacity(run.peer.len());
+    for address in &run.peer {
+        peers.push(peer::Peer::open(address, run.rows).await?);
+    }
     let plan = Plan {
         server: server(run.server)?,
         duration: Duration::from_secs(run.seconds.into()),
@@ -180,6 +194,7 @@ async fn measure(run: Run) -> Result<(), Failure> {
         rows: run.rows,
         rate: run.rate,
         durability: run.durability,
+        peers,
         recorder: Recorder::default(),
     };
     epoll::raise_descriptor_limit()?;

@@ -21,7 +21,11 @@ fn figures(measurement: &Measurement) -> Vec<(String, f64, bool)> {
         all.push(("CPU µs".to_owned(), cpu, false));
     }
     let others = measurement.figures.iter();
-    all.extend(others.map(|(name, value)| (name.clone(), *value, false)));
+    all.extend(others.map(|(name, value)| {
+        // Rates alone are figures of which more is better.
+        let is_rate = name.starts_with("rate") || name.starts_with("rows/s");
+        (name.clone(), *value, is_rate)
+    }));
     all
 }
 
@@ -41,7 +45,7 @@ fn numbered(measurements: &[Measurement]) -> impl Iterator<Item = (Key<'_>, &Mea
 
 /// A line for each figure that both have, and how many are worse by more than noise.
 pub fn compare(before: &Report, after: &Report) -> (String, usize) {
-    let known: BTreeMap<Key, &Measurement> = numbered(&before.measurements).collect();
+    let known: BTreeMap<Key<'_>, &Measurement> = numbered(&before.measurements).collect();
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_header(["scenario", "what", "figure", "before", "after", "ratio", ""]);

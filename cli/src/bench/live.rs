@@ -36,11 +36,11 @@ pub async fn run(plan: &Plan) -> Result<(), Failure> {
     }
     if plan.wants("S2") {
         for subscribers in [100, 1_000] {
-            fan_out::many(plan, "S2", plan.sockets(subscribers)).await?;
+            fan_out::many(plan, plan.sockets(subscribers)).await?;
         }
     }
     if plan.wants("S3") {
-        fan_out::many(plan, "S3", plan.sockets(10_000)).await?;
+        fan_out::crowd(plan, plan.sockets(10_000)).await?;
     }
     if plan.wants("S4") {
         routes::users(plan).await?;

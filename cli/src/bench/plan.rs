@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bench::peer::Peer;
 use crate::bench::report::{Measurement, Recorder};
 
 /// What to measure, and where the measurements go.
@@ -21,6 +22,8 @@ pub struct Plan {
     pub rate: Option<f64>,
     /// Of the live scenarios; the others say themselves.
     pub durability: String,
+    /// Who does the same beside the server.
+    pub peers: Vec<Peer>,
     pub recorder: Recorder,
 }
 

@@ -2,8 +2,7 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
@@ -11,8 +10,11 @@ use serde_json::json;
 
 use crate::bench::Failure;
 use crate::bench::client::{Client, body};
+use crate::bench::contest::Contest;
 use crate::bench::floor;
+use crate::bench::load::{MakeBody, Statements, drive};
 use crate::bench::marker::TEXT;
+use crate::bench::peer::{Durability, Work, spread};
 use crate::bench::plan::Plan;
 use crate::bench::process::{ServerProcess, cpu_of, free_port};
 use crate::bench::report::{Measurement, micros};
@@ -20,12 +22,6 @@ use crate::output::counted;
 
 /// Starts whose median counts.
 const STARTS: usize = 5;
-
-/// Makes the body of the n-th operation.
-pub type MakeBody = Arc<dyn Fn(u64) -> Bytes + Send + Sync>;
-
-/// Statements on the way of an open loop before it says that the server does not keep up.
-const LATE_MAX: Duration = Duration::from_secs(10);
 
 /// Inserts one row.
 pub fn insert_of(table: &str) -> String {
@@ -66,7 +62,8 @@ async fn bare_endpoint(plan: &Plan) -> Result<(), Failure> {
     };
     for clients in [1, 32] {
         let make: MakeBody = Arc::new(insert);
-        let measured = closed_loop(plan, port, &first, clients, make, &|| cpu_of(pid)).await?;
+        let operators = Statements::connect(port, &first, clients, &make).await?;
+        let measured = drive(plan, operators, 0, &|| cpu_of(pid)).await?;
         let name = format!("bare endpoint, {}", counted(clients as u64, "client"));
         plan.record(measured.measurement("floor", &name));
     }
@@ -111,28 +108,20 @@ async fn relaxed(plan: &Plan) -> Result<(), Failure> {
     let server = ServerProcess::start(&plan.server, folder.path(), "relaxed").await?;
     let mut root = Client::sign_in(server.port).await?;
     create_tables(&mut root).await?;
-    let cpu = || server.cpu();
     if plan.wants("W1") {
-        let measured = closed_loop(plan, server.port, &root, 32, Arc::new(insert), &cpu).await?;
-        let measurement = measured.measurement("W1", "INSERT, 32 clients");
-        plan.record(measurement.figure("RSS [MiB]", server.memory_mib()?));
+        let contest = Contest {
+            scenario: "W1",
+            name: "INSERT, 32 clients",
+            clients: 32,
+            first: 0,
+            rows: 1,
+            work: Some(Work::Insert(Durability::Relaxed)),
+            make: Arc::new(insert),
+        };
+        contest.run(plan, &server, &root).await?;
     }
     if plan.wants("R1") {
-        let rows = plan.rows;
-        load_rows(&mut root, "bench.big", rows).await?;
-        for clients in [1, 32] {
-            let make: MakeBody = Arc::new(move |n| {
-                let id = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % rows;
-                body(
-                    "SELECT * FROM bench.big WHERE id = $1",
-                    json!([id.to_string()]),
-                )
-            });
-            let measured = closed_loop(plan, server.port, &root, clients, make, &cpu).await?;
-            let name = format!("by key, {}", counted(clients as u64, "client"));
-            let measurement = measured.measurement("R1", &name);
-            plan.record(measurement.figure("RSS [MiB]", server.memory_mib()?));
-        }
+        by_key(plan, &server, &mut root).await?;
     }
     if plan.wants_any(&["R4", "G1"]) {
         scans(plan, &server, &mut root).await?;
@@ -140,10 +129,45 @@ async fn relaxed(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// R1: rows by their key, the same ones as the peers have.
+async fn by_key(plan: &Plan, server: &ServerProcess, root: &mut Client) -> Result<(), Failure> {
+    const SELECT: &str = "SELECT * FROM bench.big WHERE id = $1";
+    let rows = plan.rows;
+    load_rows(root, "bench.big", rows).await?;
+    same_row(plan, root, rows - 1).await?;
+    for clients in [1, 32] {
+        let contest = Contest {
+            scenario: "R1",
+            name: &format!("by key, {}", counted(clients as u64, "client")),
+            clients,
+            first: 0,
+            rows: 1,
+            work: Some(Work::Get),
+            make: Arc::new(move |n| body(SELECT, json!([spread(n, rows).to_string()]))),
+        };
+        contest.run(plan, server, root).await?;
+    }
+    Ok(())
+}
+
+/// What is compared must be the same.
+async fn same_row(plan: &Plan, root: &mut Client, id: u64) -> Result<(), Failure> {
+    let sql = "SELECT conversation_id, author, body FROM bench.big WHERE id = $1";
+    let answer = root.sql(sql, json!([id.to_string()])).await?;
+    let ours = &answer["results"][0]["rows"][0];
+    for peer in &plan.peers {
+        if let Some(theirs) = peer.row(id).await?
+            && *ours != json!(theirs)
+        {
+            return Err(format!("{} has {theirs:?} where {ours} is", peer.name()).into());
+        }
+    }
+    Ok(())
+}
+
 /// R4: 200 and 10,000 rows as JSON; G1: GROUP BY over 10,000 hot rows.
 async fn scans(plan: &Plan, server: &ServerProcess, root: &mut Client) -> Result<(), Failure> {
     load_rows(root, "bench.ten", 10_000).await?;
-    let cpu = || server.cpu();
     for (scenario, name, rows, sql) in [
         ("R4", "200 rows", 200, "SELECT * FROM bench.ten LIMIT 200"),
         ("R4", "10,000 rows", 10_000, "SELECT * FROM bench.ten"),
@@ -157,13 +181,16 @@ async fn scans(plan: &Plan, server: &ServerProcess, root: &mut Client) -> Result
         if !plan.wants(scenario) {
             continue;
         }
-        let make: MakeBody = Arc::new(move |_| body(sql, json!([])));
-        let measured = closed_loop(plan, server.port, root, 1, make, &cpu).await?;
-        let measurement = measured
-            .measurement(scenario, name)
-            .figure("rows/s", measured.per_second() * f64::from(rows))
-            .figure("RSS [MiB]", server.memory_mib()?);
-        plan.record(measurement);
+        let contest = Contest {
+            scenario,
+            name,
+            clients: 1,
+            first: 0,
+            rows,
+            work: None,
+            make: Arc::new(move |_| body(sql, json!([]))),
+        };
+        contest.run(plan, server, root).await?;
     }
     Ok(())
 }
@@ -177,14 +204,19 @@ async fn synced(plan: &Plan) -> Result<(), Failure> {
     let server = ServerProcess::start(&plan.server, folder.path(), "sync").await?;
     let mut root = Client::sign_in(server.port).await?;
     create_tables(&mut root).await?;
-    let cpu = || server.cpu();
     for (scenario, clients) in [("W3", 1), ("W4", 64), ("W4", 128)] {
         if plan.wants(scenario) {
-            let base = clients as u64 * 100_000_000;
-            let make: MakeBody = Arc::new(move |n| insert(base + n));
-            let measured = closed_loop(plan, server.port, &root, clients, make, &cpu).await?;
-            let name = format!("INSERT, sync, {}", counted(clients as u64, "client"));
-            plan.record(measured.measurement(scenario, &name));
+            let contest = Contest {
+                scenario,
+                name: &format!("INSERT, sync, {}", counted(clients as u64, "client")),
+                clients,
+                // Apart from those of all others.
+                first: (clients as u64) << 40,
+                rows: 1,
+                work: Some(Work::Insert(Durability::Sync)),
+                make: Arc::new(insert),
+            };
+            contest.run(plan, &server, &root).await?;
         }
     }
     Ok(())
@@ -239,111 +271,4 @@ pub async fn load_rows(root: &mut Client, table: &str, rows: u64) -> Result<(), 
         root.sql(&sql, params.into()).await?;
     }
     Ok(())
-}
-
-/// What a loop gave.
-pub struct Measured {
-    histogram: Histogram<u64>,
-    elapsed: Duration,
-    cpu: Duration,
-}
-
-impl Measured {
-    pub fn per_second(&self) -> f64 {
-        self.histogram.len() as f64 / self.elapsed.as_secs_f64()
-    }
-
-    pub fn measurement(&self, scenario: &str, name: &str) -> Measurement {
-        Measurement::new(scenario, name)
-            .rate(self.histogram.len(), self.elapsed)
-            .cpu(self.cpu)
-            .latency(&self.histogram)
-    }
-}
-
-/// When the next operation of a client begins.
-#[derive(Clone, Copy)]
-enum Pace {
-    /// When it has its answer.
-    Closed,
-    /// The n-th at n times this, whether those before have ended or not: latency counts from then.
-    Open(Duration),
-}
-
-/// `clients` connections, each sending the next body as soon as it has its answer, or at the plan's rate all together.
-pub async fn closed_loop(
-    plan: &Plan,
-    port: u16,
-    like: &Client,
-    clients: usize,
-    make: MakeBody,
-    cpu: &(dyn Fn() -> Result<Duration, Failure> + Sync),
-) -> Result<Measured, Failure> {
-    let mut connections = Vec::new();
-    for _ in 0..clients {
-        connections.push(like.another(port).await?);
-    }
-    let pace = match plan.rate {
-        None => Pace::Closed,
-        Some(rate) => Pace::Open(Duration::from_secs_f64(1.0 / rate)),
-    };
-    let counter = Arc::new(AtomicU64::new(0));
-    let (begun, cpu_before) = (Instant::now(), cpu()?);
-    let tasks: Vec<_> = connections
-        .into_iter()
-        .map(|client| {
-            let turns = Turns {
-                pace,
-                begun,
-                duration: plan.duration,
-                counter: Arc::clone(&counter),
-            };
-            tokio::spawn(turns.run(client, Arc::clone(&make)))
-        })
-        .collect();
-    let mut histogram = Histogram::<u64>::new(3)?;
-    for task in tasks {
-        histogram.add(task.await??)?;
-    }
-    Ok(Measured {
-        histogram,
-        elapsed: begun.elapsed(),
-        cpu: cpu()? - cpu_before,
-    })
-}
-
-/// The turns of one client.
-struct Turns {
-    pace: Pace,
-    begun: Instant,
-    duration: Duration,
-    /// Operations of all clients.
-    counter: Arc<AtomicU64>,
-}
-
-impl Turns {
-    async fn run(self, mut client: Client, make: MakeBody) -> Result<Histogram<u64>, Failure> {
-        let mut histogram = Histogram::<u64>::new(3)?;
-        while self.begun.elapsed() < self.duration {
-            let number = self.counter.fetch_add(1, Ordering::Relaxed);
-            let body = make(number);
-            let due = match self.pace {
-                Pace::Closed => Instant::now(),
-                Pace::Open(each) => {
-                    let due = self.begun + each.mul_f64(number as f64);
-                    if due - self.begun >= self.duration {
-                        break;
-                    }
-                    tokio::time::sleep_until(due.into()).await;
-                    due
-                }
-            };
-            if due.elapsed() > LATE_MAX {
-                return Err("the server does not keep up with this rate".into());
-            }
-            client.sql_body(body).await?;
-            histogram.record(micros(due.elapsed()))?;
-        }
-        Ok(histogram)
-    }
 }

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::bench::Failure;
 use crate::bench::client::{Client, body};
+use crate::bench::contest::Contest;
+use crate::bench::load::MakeBody;
 use crate::bench::marker::TEXT;
+use crate::bench::peer::{RANGE, Work, spread, spread_range};
 use crate::bench::plan::Plan;
 use crate::bench::process::ServerProcess;
 use crate::bench::report::Measurement;
-use crate::bench::scenario::{MakeBody, closed_loop, create_tables, insert_of, load_rows, message};
-
-/// Rows of one UPDATE of a range.
-const RANGE: u64 = 100;
+use crate::bench::scenario::{create_tables, insert_of, load_rows, message};
 
 /// Rows of one INSERT into a stream.
 const STREAM_BATCH: u64 = 100;
@@ -30,15 +30,7 @@ pub async fn run(plan: &Plan) -> Result<(), Failure> {
     let mut root = Client::sign_in(server.port).await?;
     create_tables(&mut root).await?;
     if plan.wants_any(&["W5", "W6"]) {
-        let (begun, cpu) = (Instant::now(), server.cpu()?);
-        load_rows(&mut root, "bench.big", plan.rows).await?;
-        if plan.wants("W5") {
-            let loaded = Measurement::new("W5", "rows in requests of 1,000")
-                .rate(plan.rows, begun.elapsed())
-                .cpu(server.cpu()? - cpu)
-                .figure("RSS [MiB]", server.memory_mib()?);
-            plan.record(loaded);
-        }
+        bulk(plan, &server, &mut root).await?;
     }
     if plan.wants("W6") {
         changes(plan, &server, &root).await?;
@@ -49,13 +41,40 @@ pub async fn run(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Loads the large table, which is W5, and has those peers load that know a way for rows in bulk.
+async fn bulk(plan: &Plan, server: &ServerProcess, root: &mut Client) -> Result<(), Failure> {
+    let (begun, cpu) = (Instant::now(), server.cpu()?);
+    load_rows(root, "bench.big", plan.rows).await?;
+    if !plan.wants("W5") {
+        return Ok(());
+    }
+    let elapsed = begun.elapsed();
+    let mut measurement = Measurement::new("W5", "rows in requests of 1,000")
+        .rate(plan.rows, elapsed)
+        .cpu(server.cpu()? - cpu)
+        .figure("RSS [MiB]", server.memory_mib()?);
+    let mut theirs = Vec::new();
+    for peer in &plan.peers {
+        let (begun, cpu) = (Instant::now(), peer.cpu()?);
+        if peer.copy(plan.rows).await? {
+            let copy = begun.elapsed();
+            let ratio = copy.as_secs_f64() / elapsed.as_secs_f64();
+            measurement = measurement.figure(&format!("rate / {}", peer.name()), ratio);
+            let loaded = Measurement::new("W5", format!("{}: COPY", peer.name()));
+            theirs.push(loaded.rate(plan.rows, copy).cpu(peer.cpu()? - cpu));
+        }
+    }
+    plan.record(measurement);
+    theirs.into_iter().for_each(|loaded| plan.record(loaded));
+    Ok(())
+}
+
 async fn changes(plan: &Plan, server: &ServerProcess, root: &Client) -> Result<(), Failure> {
     let rows = plan.rows;
     let update: MakeBody = Arc::new(move |n| {
-        let id = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % rows;
         body(
             "UPDATE bench.big SET body = $2 WHERE id = $1",
-            json!([id.to_string(), format!("{TEXT} {n}")]),
+            json!([spread(n, rows).to_string(), format!("{TEXT} {n}")]),
         )
     });
     // A row comes and goes: keys above those of the table.
@@ -71,7 +90,7 @@ async fn changes(plan: &Plan, server: &ServerProcess, root: &Client) -> Result<(
         }
     });
     let range: MakeBody = Arc::new(move |n| {
-        let first = (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (rows / RANGE)) * RANGE;
+        let first = spread_range(n, rows);
         body(
             "UPDATE bench.big SET author = $3 WHERE id >= $1 AND id < $2",
             json!([
@@ -81,14 +100,39 @@ async fn changes(plan: &Plan, server: &ServerProcess, root: &Client) -> Result<(
             ]),
         )
     });
-    let cpu = || server.cpu();
-    for (name, clients, make) in [
-        ("UPDATE by key, 32 clients", CLIENTS, update),
-        ("INSERT and DELETE by key, 32 clients", CLIENTS, come_and_go),
-        ("UPDATE of a range of 100, one client", 1, range),
+    for (name, clients, rows, work, make) in [
+        (
+            "UPDATE by key, 32 clients",
+            CLIENTS,
+            1,
+            Work::Update,
+            update,
+        ),
+        (
+            "INSERT and DELETE by key, 32 clients",
+            CLIENTS,
+            1,
+            Work::ComeAndGo,
+            come_and_go,
+        ),
+        (
+            "UPDATE of a range of 100, one client",
+            1,
+            RANGE,
+            Work::UpdateRange,
+            range,
+        ),
     ] {
-        let measured = closed_loop(plan, server.port, root, clients, make, &cpu).await?;
-        plan.record(measured.measurement("W6", name));
+        let contest = Contest {
+            scenario: "W6",
+            name,
+            clients,
+            first: 0,
+            rows,
+            work: Some(work),
+            make,
+        };
+        contest.run(plan, server, root).await?;
     }
     Ok(())
 }
@@ -123,18 +167,20 @@ async fn streams(plan: &Plan, server: &ServerProcess, root: &mut Client) -> Resu
         let rows = n * STREAM_BATCH..(n + 1) * STREAM_BATCH;
         body(&many, rows.flat_map(event).collect::<Vec<_>>().into())
     });
-    let cpu = || server.cpu();
     for (name, make, rows) in [
         ("STREAM rows, 32 clients", single, 1),
         ("STREAM batches of 100, 32 clients", batch, STREAM_BATCH),
     ] {
-        let measured = closed_loop(plan, server.port, root, CLIENTS, make, &cpu).await?;
-        let per_second = measured.per_second() * rows as f64;
-        let measurement = measured
-            .measurement("W7", name)
-            .figure("rows/s", per_second)
-            .figure("RSS [MiB]", server.memory_mib()?);
-        plan.record(measurement);
+        let contest = Contest {
+            scenario: "W7",
+            name,
+            clients: CLIENTS,
+            first: 0,
+            rows,
+            work: None,
+            make,
+        };
+        contest.run(plan, server, root).await?;
     }
     Ok(())
 }

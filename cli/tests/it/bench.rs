@@ -91,6 +91,15 @@ fn an_open_loop_keeps_its_rate() {
 }
 
 #[test]
+fn the_stack_can_be_started_from_what_is_printed() {
+    let server = Server::start();
+    let script = server.out(&["bench", "stack-script"]);
+    for part in ["npm install pg ws", "DATABASE_URL", "server.listen("] {
+        assert!(script.contains(part), "{part}");
+    }
+}
+
+#[test]
 fn what_cannot_be_measured_is_said() {
     let server = Server::start();
     for (args, message) in [
@@ -104,6 +113,15 @@ fn what_cannot_be_measured_is_said() {
             "/no/such/file",
         ),
         (&["bench", "run", "--rate", "0"][..], "more than 0"),
+        // Nobody listens at the first port.
+        (
+            &["bench", "run", "W1", "--peer", "stack=1"][..],
+            "stack on port 1: ",
+        ),
+        (
+            &["bench", "run", "W1", "--peer", "mysql"][..],
+            "the peers are `postgres`, `stack` and `redis`",
+        ),
     ] {
         let output = server.run(args, "");
         let text = String::from_utf8_lossy(&output.stderr);

@@ -10,6 +10,7 @@ use crate::bench::Failure;
 use crate::bench::client::Client;
 use crate::bench::floor::sockets::{Control, FloorSockets, Order};
 use crate::bench::marker::{Marker, now_ns, stamp};
+use crate::bench::peer::{Peer, Stack, feed_row};
 use crate::bench::plan::Plan;
 use crate::bench::report::Measurement;
 use crate::bench::socket::Socket;
@@ -28,18 +29,25 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// S1: one subscriber, written to over HTTP and over a socket.
 pub async fn one(plan: &Plan) -> Result<(), Failure> {
     let ways = [Way::Http, Way::Socket, Way::Floor { threads: 1 }];
-    measure(plan, "S1", 1, &ways).await
+    measure(plan, "S1", 1, &ways, &plan.peers).await
 }
 
-/// S2 and S3.
-pub async fn many(plan: &Plan, name: &str, subscribers: usize) -> Result<(), Failure> {
-    let ways = [
-        Way::Http,
-        Way::Floor { threads: 1 },
-        Way::Floor { threads: 2 },
-    ];
-    measure(plan, name, subscribers, &ways).await
+/// S2, where those peers take part that have sockets.
+pub async fn many(plan: &Plan, subscribers: usize) -> Result<(), Failure> {
+    measure(plan, "S2", subscribers, &FEW, &plan.peers).await
 }
+
+/// S3.
+pub async fn crowd(plan: &Plan, subscribers: usize) -> Result<(), Failure> {
+    measure(plan, "S3", subscribers, &FEW, &[]).await
+}
+
+/// Of S2 and S3.
+const FEW: [Way; 3] = [
+    Way::Http,
+    Way::Floor { threads: 1 },
+    Way::Floor { threads: 2 },
+];
 
 /// How a round begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +90,13 @@ impl Rounds {
     }
 }
 
-async fn measure(plan: &Plan, name: &str, subscribers: usize, ways: &[Way]) -> Result<(), Failure> {
+async fn measure(
+    plan: &Plan,
+    name: &str,
+    subscribers: usize,
+    ways: &[Way],
+    peers: &[Peer],
+) -> Result<(), Failure> {
     let mut stage = Stage::start(plan).await?;
     let message = subscribe("feed", "SELECT * FROM bench.feed", Start::Nothing);
     let script = stage
@@ -93,6 +107,10 @@ async fn measure(plan: &Plan, name: &str, subscribers: usize, ways: &[Way]) -> R
     for way in ways {
         measured.push((*way, Rounds::new()?));
     }
+    let mut theirs = Vec::new();
+    for peer in peers.iter().filter(|peer| peer.reaches(subscribers)) {
+        theirs.push((peer, Rounds::new()?));
+    }
     for _ in 0..TURNS {
         let turn = Turn {
             swarm: &swarm,
@@ -102,8 +120,11 @@ async fn measure(plan: &Plan, name: &str, subscribers: usize, ways: &[Way]) -> R
         let (opened, sample) = ours(&stage, &script, &turn, &mut measured).await?;
         stage.server.settle().await?;
         floor(&script, &turn, &opened, &sample, &mut measured).await?;
+        for (peer, rounds) in &mut theirs {
+            of_peer(peer, &turn, rounds).await?;
+        }
     }
-    report(plan, name, subscribers, &measured);
+    report(plan, name, subscribers, &measured, &theirs);
     Ok(())
 }
 
@@ -169,6 +190,34 @@ async fn floor(
     turn.swarm.close().await
 }
 
+async fn of_peer(peer: &Peer, turn: &Turn<'_>, rounds: &mut Rounds) -> Result<(), Failure> {
+    match peer {
+        Peer::Postgres(_) => Ok(()),
+        Peer::Stack(stack) => {
+            // The script has one feed, to which any message subscribes.
+            let script = Script {
+                port: stack.port,
+                authorizations: Arc::new(["Bearer anybody".to_owned()]),
+                subscriptions: 1,
+                message: Arc::new(|_, _| r#"{"type":"subscribe"}"#.to_owned()),
+            };
+            let count = usize::try_from(turn.subscribers)?;
+            turn.swarm.open(&script, count, PENDING_MAX).await?;
+            let client = Client::connect(stack.port).await?;
+            let mut trigger = Trigger::Stack(client);
+            turn.run(&mut trigger, &|| peer.cpu(), rounds).await?;
+            turn.swarm.close().await
+        }
+        Peer::Redis(redis) => {
+            let cpu = peer.cpu()?;
+            redis.rounds(turn.duration, &mut rounds.last).await?;
+            rounds.cpu += peer.cpu()? - cpu;
+            rounds.each = rounds.last.clone();
+            Ok(())
+        }
+    }
+}
+
 impl Turn<'_> {
     /// Adds rounds; returns the first change as a frame.
     async fn run(
@@ -206,6 +255,7 @@ enum Trigger {
     Http(Client, Ids),
     Socket(Socket, Ids),
     Floor(Control, Order, Vec<u8>),
+    Stack(Client),
 }
 
 impl Trigger {
@@ -229,24 +279,36 @@ impl Trigger {
                 stamp(frame, sent_ns);
                 control.give(*order, frame).await?;
             }
+            Self::Stack(client) => {
+                // No two rows are sent at the same nanosecond.
+                let row = feed_row(sent_ns, 0, 0, &marker.text());
+                Stack::feed(client, row).await?;
+            }
         }
         Ok(sent_ns)
     }
 }
 
-fn report(plan: &Plan, name: &str, subscribers: usize, measured: &[(Way, Rounds)]) {
-    let fastest = measured
-        .iter()
-        .filter(|(way, _)| way.is_floor())
-        .min_by_key(|(_, rounds)| rounds.last.value_at_quantile(0.5));
-    for (way, rounds) in measured {
-        let each = counted(subscribers as u64, "subscriber");
+fn report(
+    plan: &Plan,
+    name: &str,
+    subscribers: usize,
+    measured: &[(Way, Rounds)],
+    theirs: &[(&Peer, Rounds)],
+) {
+    let median = |rounds: &Rounds| rounds.last.value_at_quantile(0.5).max(1) as f64;
+    let each = counted(subscribers as u64, "subscriber");
+    let measurement = |way: &str, rounds: &Rounds| {
         let cpu = rounds.cpu.as_secs_f64() * 1e6 / rounds.each.len().max(1) as f64;
-        let median = rounds.each.value_at_quantile(0.5) as f64;
-        let mut measurement = Measurement::new(name, format!("{each}, {}", way.name()))
+        Measurement::new(name, format!("{each}, {way}"))
             .latency(&rounds.last)
             .figure("CPU a delivery [µs]", cpu)
-            .figure("each p50 [µs]", median);
+            .figure("each p50 [µs]", rounds.each.value_at_quantile(0.5) as f64)
+    };
+    let floors = measured.iter().filter(|(way, _)| way.is_floor());
+    let fastest = floors.min_by_key(|(_, rounds)| rounds.last.value_at_quantile(0.5));
+    for (way, rounds) in measured {
+        let mut measurement = measurement(&way.name(), rounds);
         if let Some((_, floor)) = fastest.filter(|_| !way.is_floor()) {
             measurement = measurement.ratios("", &rounds.last, &floor.last).ratios(
                 "each ",
@@ -254,6 +316,13 @@ fn report(plan: &Plan, name: &str, subscribers: usize, measured: &[(Way, Rounds)
                 &floor.each,
             );
         }
+        for (peer, theirs) in theirs.iter().filter(|_| !way.is_floor()) {
+            let ratio = median(rounds) / median(theirs);
+            measurement = measurement.figure(&format!("p50 / {}", peer.name()), ratio);
+        }
         plan.record(measurement);
+    }
+    for (peer, rounds) in theirs {
+        plan.record(measurement(peer.name(), rounds));
     }
 }
