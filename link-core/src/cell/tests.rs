@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn check(value: Value, json: &str) {
@@ -41,6 +43,25 @@ fn every_type_has_its_cell_and_reads_back() {
         "\"11111111-1111-1111-1111-111111111111\"",
     );
     check(Value::Embedding(vec![0.5, -1.0]), "[0.5,-1.0]");
+}
+
+proptest! {
+    #[test]
+    fn floats_keep_their_last_bit(double in any::<f64>(), float in any::<f32>()) {
+        let read = |value: Value, data_type| {
+            let mut cell = Vec::new();
+            append_cell(&value, &mut cell);
+            value_from_cell(&serde_json::from_slice(&cell).unwrap(), data_type).unwrap()
+        };
+        let Value::Double(back) = read(Value::Double(double), DataType::Double) else {
+            panic!("not a double");
+        };
+        prop_assert!(back.to_bits() == double.to_bits() || double.is_nan());
+        let Value::Float(back) = read(Value::Float(float), DataType::Float) else {
+            panic!("not a float");
+        };
+        prop_assert!(back.to_bits() == float.to_bits() || float.is_nan());
+    }
 }
 
 #[test]

@@ -424,3 +424,23 @@ async fn a_subscription_is_answered_with_the_address_that_the_client_has() {
     assert_eq!(secure[1].as_str().map(|url| &url[..6]), Some("wss://"));
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_double_comes_back_to_the_last_bit() {
+    let node = prepared().await;
+    node.sql_ok(
+        "root",
+        "CREATE TABLE app.measured (id BIGINT PRIMARY KEY, value DOUBLE) WITH (TYPE='SHARED')",
+    )
+    .await;
+    for (id, value) in [0.1 + 0.2, 3.141_592_653_589_793, 3.140_163_609_120_872e-57]
+        .into_iter()
+        .enumerate()
+    {
+        let sql = "INSERT INTO app.measured VALUES ($1, $2) RETURNING value";
+        let body = json!({"sql": sql, "params": [id, value]});
+        let answer = node.answer("root", &body).await.json();
+        let back = answer["results"][0]["rows"][0][0].as_f64();
+        assert_eq!(back.map(f64::to_bits), Some(f64::to_bits(value)), "{answer}");
+    }
+}
