@@ -41,7 +41,7 @@ fn numbered(measurements: &[Measurement]) -> impl Iterator<Item = (Key<'_>, &Mea
 
 /// A line for each figure that both have, and how many are worse by more than noise.
 pub fn compare(before: &Report, after: &Report) -> (String, usize) {
-    let known: BTreeMap<Key, &Measurement> = numbered(&before.measurements).collect();
+    let known: BTreeMap<Key<'_>, &Measurement> = numbered(&before.measurements).collect();
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_header(["scenario", "what", "figure", "before", "after", "ratio", ""]);
