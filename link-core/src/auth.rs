@@ -1,7 +1,6 @@
 //! Tokens on the client's side: when they end and when to fetch a new one. Nothing is verified here; the server does.
 
-use base64::Engine as _;
-use serde::Deserialize;
+use crate::json::Reader;
 
 // Fetched this long before the old one ends, but at the latest when half of its life is over: the server says so 60 s
 // before the end, and a clock may be wrong by as much.
@@ -16,31 +15,13 @@ pub struct Token {
     expires_at: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    #[serde(default)]
-    iat: Option<f64>,
-    #[serde(default)]
-    exp: Option<f64>,
-}
-
 impl Token {
     /// Takes any text; one that is no JWT has no known end.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
-        let claims = text
-            .split('.')
-            .nth(1)
-            .and_then(|payload| {
-                base64::engine::general_purpose::URL_SAFE_NO_PAD
-                    .decode(payload.trim_end_matches('='))
-                    .ok()
-            })
-            .and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
-        let (issued_at, expires_at) = claims.map_or((None, None), |claims| {
-            (claims.iat.map(seconds), claims.exp.map(seconds))
-        });
+        let payload = text.split('.').nth(1).and_then(decode_base64url);
+        let (issued_at, expires_at) = payload.map_or((None, None), |json| times(&json));
         Self {
             text,
             issued_at,
@@ -80,13 +61,49 @@ impl Token {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, and a token of such a time is over or without end"
-)]
-fn seconds(claim: f64) -> u64 {
-    claim as u64
+/// `iat` and `exp` of a token's payload, in whole seconds.
+fn times(payload: &str) -> (Option<u64>, Option<u64>) {
+    let (mut issued_at, mut expires_at) = (None, None);
+    // A payload that cannot be read says nothing, and what was read of it neither.
+    let read = Reader::new(payload).object(&mut |name, value| {
+        let number = value.raw()?;
+        let whole = number.split(['.', 'e', 'E']).next();
+        let seconds = whole
+            .and_then(|whole| whole.parse().ok())
+            .filter(|_| !number.contains(['e', 'E']));
+        match name {
+            "iat" => issued_at = seconds,
+            "exp" => expires_at = seconds,
+            _ => {}
+        }
+        Ok(())
+    });
+    match read {
+        Ok(()) => (issued_at, expires_at),
+        Err(_) => (None, None),
+    }
+}
+
+/// Text in the alphabet of RFC 4648, section 5, with or without padding.
+fn decode_base64url(encoded: &str) -> Option<String> {
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for symbol in encoded.trim_end_matches('=').bytes() {
+        let value = match symbol {
+            b'A'..=b'Z' => symbol - b'A',
+            b'a'..=b'z' => symbol - b'a' + 26,
+            b'0'..=b'9' => symbol - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count & 0xff) as u8);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 impl std::fmt::Debug for Token {
@@ -100,6 +117,8 @@ impl std::fmt::Debug for Token {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::*;
 
     fn token(payload: &str) -> Token {
@@ -126,7 +145,14 @@ mod tests {
         for text in ["", "abc", "a.b.c", "a.e30.c"] {
             assert!(!Token::new(text).needs_refresh(u64::MAX), "{text}");
         }
-        assert!(!token(r#"{"exp":"soon"}"#).needs_refresh(u64::MAX));
+        for payload in [
+            r#"{"exp":"soon"}"#,
+            r#"{"exp":1e99}"#,
+            r#"{"exp":-1}"#,
+            r#"{"exp":1"#,
+        ] {
+            assert!(!token(payload).needs_refresh(u64::MAX), "{payload}");
+        }
     }
 
     #[test]

@@ -3,14 +3,23 @@
 //! Compression is the driver's: it inflates what [`is_gzip`] recognises before it decodes. Size limits are the
 //! driver's too, since it can refuse a frame before it is in memory.
 
+mod client;
+mod msgpack;
+#[cfg(feature = "msgpack")]
 mod rows;
+mod schema;
+mod server;
 
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+pub use client::{encode_client, text_of};
+#[cfg(feature = "msgpack")]
 pub use rows::{Cell, ChangeBody, ChangeParts, RowEncoder, batch_frame};
+pub use schema::append_schema;
+pub use server::{DecodeError, decode_server};
 
-use crate::message::{ClientMessage, Serialization, ServerMessage};
+use crate::message::{ClientMessage, Serialization};
 
 /// What a WebSocket carries, owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +34,7 @@ pub enum CodecError {
     #[error("not a JSON message of the protocol: {0}")]
     Json(#[from] serde_json::Error),
     #[error("not a MessagePack message of the protocol: {0}")]
-    Msgpack(#[from] rmp_serde::decode::Error),
+    Msgpack(#[from] msgpack::Error),
     /// A binary frame although JSON was negotiated.
     #[error("binary frames need MessagePack to be negotiated")]
     UnsupportedData,
@@ -37,7 +46,7 @@ impl CodecError {
     pub fn is_unknown_message(&self) -> bool {
         match self {
             Self::Json(cause) => cause.is_data(),
-            Self::Msgpack(cause) => matches!(cause, rmp_serde::decode::Error::Syntax(_)),
+            Self::Msgpack(cause) => msgpack::is_data(cause),
             Self::UnsupportedData => false,
         }
     }
@@ -49,10 +58,7 @@ impl Frame {
     pub fn encode(message: &impl Serialize, serialization: Serialization) -> Self {
         match serialization {
             Serialization::Json => Self::json(message),
-            Serialization::Msgpack => Self::Binary(
-                rmp_serde::to_vec_named(message)
-                    .expect("messages are plain data, and writing to memory does not fail"),
-            ),
+            Serialization::Msgpack => msgpack::encode(message),
         }
     }
 
@@ -97,36 +103,23 @@ pub fn decode_client(
     decode(frame, serialization)
 }
 
-/// Reads what a server sent. Inflate it first if [`is_gzip`]; `binary` JSON is what was inflated.
-pub fn decode_server(
-    frame: &Frame,
-    serialization: Serialization,
-) -> Result<ServerMessage, CodecError> {
-    match (frame, serialization) {
-        // A text message that was compressed comes in a binary frame.
-        (Frame::Binary(bytes), Serialization::Json) => Ok(serde_json::from_slice(bytes)?),
-        _ => decode(frame, serialization),
-    }
-}
-
 fn decode<T: DeserializeOwned>(
     frame: &Frame,
     serialization: Serialization,
 ) -> Result<T, CodecError> {
     match (frame, serialization) {
-        (Frame::Text(text), _) => serde_json::from_str(text).map_err(|error| {
-            // The first thing that is wrong need not be the worst: what is no JSON at all is reported as that.
-            let malformed = serde_json::from_str::<IgnoredAny>(text).err();
-            malformed.unwrap_or(error).into()
-        }),
-        (Frame::Binary(bytes), Serialization::Msgpack) => {
-            rmp_serde::from_slice(bytes).map_err(|error| {
-                let malformed = rmp_serde::from_slice::<IgnoredAny>(bytes).err();
-                malformed.unwrap_or(error).into()
-            })
-        }
+        (Frame::Text(text), _) => decode_json(text),
+        (Frame::Binary(bytes), Serialization::Msgpack) => msgpack::decode(bytes),
         (Frame::Binary(_), Serialization::Json) => Err(CodecError::UnsupportedData),
     }
+}
+
+/// The first thing that is wrong need not be the worst: what is no JSON at all is reported as that.
+fn decode_json<T: DeserializeOwned>(text: &str) -> Result<T, CodecError> {
+    serde_json::from_str(text).map_err(|error| {
+        let malformed = serde_json::from_str::<IgnoredAny>(text).err();
+        malformed.unwrap_or(error).into()
+    })
 }
 
 /// Whether a binary frame is compressed. No MessagePack map and no JSON text begins with these bytes.

@@ -15,11 +15,11 @@ use crate::value::Field;
 
 /// Body of `POST /v1/api/sql`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SqlRequest {
+pub struct SqlRequest<P = Vec<Json>> {
     pub sql: String,
     /// Values of `$1`, `$2`, …: cells as results have them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub params: Option<Vec<Json>>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub params: Option<P>,
     /// Namespace of names without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_id: Option<String>,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use log::Log;
 use set::{Plan, RowSet};
 
-use crate::message::{RowObject, SubscriptionAck};
+use crate::message::{Row, SubscriptionAck};
 use crate::session::{Load, SubscriptionEvent};
 use crate::time::Millis;
 use crate::value::Field;
@@ -65,10 +65,7 @@ impl Position {
 #[derive(Clone, Debug, PartialEq)]
 pub enum RowChange {
     /// The row stands here; one that stood here before is replaced.
-    Put {
-        position: Position,
-        row: Arc<RowObject>,
-    },
+    Put { position: Position, row: Arc<Row> },
     /// No row stands here any more.
     Removed { position: Position },
 }
@@ -177,7 +174,7 @@ impl LiveRows {
                 });
             }
         }
-        for (position, row) in self.rows.shown() {
+        for (position, row) in self.rows.shown().iter() {
             if before.shown().get(position) != Some(row) {
                 self.log.push(RowChange::Put {
                     position: position.clone(),
@@ -209,7 +206,7 @@ impl LiveRows {
     }
 
     /// In order.
-    pub fn rows(&self) -> impl DoubleEndedIterator<Item = (&Position, &Arc<RowObject>)> {
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = (&Position, &Arc<Row>)> {
         self.rows.shown().iter()
     }
 

@@ -4,6 +4,8 @@
 //! an `Unknown` that stands for what a newer peer says.
 
 mod client;
+mod params;
+mod row;
 mod server;
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +13,12 @@ use serde::{Deserialize, Serialize};
 pub use client::{
     Authenticate, ClientMessage, Credentials, Query, SubscribeOptions, SubscriptionRequest,
 };
+pub use params::Params;
+pub(crate) use row::SEQ;
+pub use row::{Row, RowObject};
 pub use server::{
-    Change, ChangeReason, ChangeType, KeyField, LiveErrorCode, OrderBy, QueryResult, ResyncReason,
-    RowObject, ServerMessage, SubscriptionAck,
+    Change, ChangeReason, ChangeType, KeyField, LiveErrorCode, OrderBy, QueryReply, QueryResult,
+    ResyncReason, ServerMessage, SubscriptionAck,
 };
 
 use crate::ids::SeqId;
@@ -29,6 +34,17 @@ pub enum Serialization {
     Msgpack,
 }
 
+impl Serialization {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Msgpack => "msgpack",
+        }
+    }
+}
+
 /// Whether the server may compress what it sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -37,6 +53,17 @@ pub enum Compression {
     None,
     /// Frames of 512 bytes and more, when that makes them smaller; always binary frames.
     Gzip,
+}
+
+impl Compression {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+        }
+    }
 }
 
 /// What a client understands beyond the first generation. The server sends a new kind of message or field only to a
@@ -55,6 +82,20 @@ pub enum Feature {
     /// Named by a newer client.
     #[serde(other)]
     Unknown,
+}
+
+impl Feature {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resync => "resync",
+            Self::AuthExpiring => "auth_expiring",
+            Self::Pong => "pong",
+            Self::Seq => "seq",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// How two peers talk: asked for by the client, confirmed in `auth_success`.

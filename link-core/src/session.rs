@@ -26,7 +26,7 @@ mod output;
 mod queries;
 mod wire_names;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 pub use input::{
     CredentialsFailure, Delivery, Input, NetworkHint, QueryId, SocketQuery, Subscribe,
@@ -39,6 +39,7 @@ pub use output::{
 
 use crate::ids::SubscriptionId;
 use crate::live_rows::LiveRows;
+use crate::sorted::SortedMap;
 use crate::subscription::Subscription;
 use crate::time::Millis;
 use backoff::Backoff;
@@ -89,7 +90,7 @@ pub struct Session {
     options: SessionOptions,
     link: Link,
     memory: LinkMemory,
-    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    subscriptions: SortedMap<SubscriptionId, Subscription>,
     wire_names: WireNames,
     queries: Queries,
     /// What one input leads to. Bounded, since the driver drains it before the next.
@@ -105,7 +106,7 @@ impl Session {
             memory: LinkMemory::new(Backoff::new(options.backoff, seed)),
             options,
             link: Link::Offline,
-            subscriptions: BTreeMap::new(),
+            subscriptions: SortedMap::default(),
             wire_names: WireNames::default(),
             queries: Queries::default(),
             outputs: VecDeque::new(),

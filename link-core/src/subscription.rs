@@ -10,7 +10,7 @@
 use crate::ids::{SeqId, SubscriptionId};
 use crate::live_rows::{LiveRows, LiveStatus};
 use crate::message::{
-    BatchControl, BatchStatus, Change, ClientMessage, ResyncReason, RowObject, SubscribeOptions,
+    BatchControl, BatchStatus, Change, ClientMessage, Params, ResyncReason, Row, SubscribeOptions,
     SubscriptionAck, SubscriptionRequest,
 };
 use crate::session::{Delivery, Load, Subscribe, SubscriptionError, SubscriptionEvent};
@@ -123,7 +123,11 @@ impl Subscription {
     }
 
     /// The message that begins it, or goes on with it, on a new connection.
-    pub(crate) fn attach(&mut self, wire: SubscriptionId, seq: SeqSupport) -> ClientMessage {
+    pub(crate) fn attach(
+        &mut self,
+        wire: SubscriptionId,
+        seq: SeqSupport,
+    ) -> ClientMessage<Params> {
         if self.order == LoadOrder::Window || seq == SeqSupport::None {
             self.resume = None;
         }
@@ -152,7 +156,7 @@ impl Subscription {
         &self,
         wire: SubscriptionId,
         options: SubscribeOptions,
-    ) -> SubscriptionRequest {
+    ) -> SubscriptionRequest<Params> {
         SubscriptionRequest {
             id: wire,
             sql: self.request.sql.clone(),
@@ -202,10 +206,10 @@ impl Subscription {
     /// The message that asks for more, if more is wanted.
     pub(crate) fn on_batch(
         &mut self,
-        rows: Vec<RowObject>,
+        rows: Vec<Row>,
         control: BatchControl,
         now: Millis,
-    ) -> Option<ClientMessage> {
+    ) -> Option<ClientMessage<Params>> {
         let State::Attached { wire, stage } = &self.state else {
             return None;
         };
@@ -289,7 +293,7 @@ impl Subscription {
     }
 
     /// The message that was held back.
-    pub(crate) fn unpause(&mut self) -> Option<ClientMessage> {
+    pub(crate) fn unpause(&mut self) -> Option<ClientMessage<Params>> {
         let gate = std::mem::replace(&mut self.gate, Gate::Open);
         match (gate, self.wire()) {
             (Gate::Owing(last_seq_id), Some(wire)) => Some(ClientMessage::NextBatch {

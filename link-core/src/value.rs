@@ -43,6 +43,47 @@ pub enum DataType {
 impl DataType {
     /// Longest embedding.
     pub const EMBEDDING_MAX: u32 = 16_384;
+
+    /// Those without parameters.
+    pub const PLAIN: [Self; 14] = [
+        Self::Boolean,
+        Self::SmallInt,
+        Self::Int,
+        Self::BigInt,
+        Self::Float,
+        Self::Double,
+        Self::Text,
+        Self::Timestamp,
+        Self::DateTime,
+        Self::Date,
+        Self::Time,
+        Self::Json,
+        Self::Bytes,
+        Self::Uuid,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn wire_name(self) -> &'static str {
+        match self {
+            Self::Boolean => "Boolean",
+            Self::SmallInt => "SmallInt",
+            Self::Int => "Int",
+            Self::BigInt => "BigInt",
+            Self::Float => "Float",
+            Self::Double => "Double",
+            Self::Decimal { .. } => "Decimal",
+            Self::Text => "Text",
+            Self::Timestamp => "Timestamp",
+            Self::DateTime => "DateTime",
+            Self::Date => "Date",
+            Self::Time => "Time",
+            Self::Json => "Json",
+            Self::Bytes => "Bytes",
+            Self::Uuid => "Uuid",
+            Self::Embedding(_) => "Embedding",
+        }
+    }
 }
 
 impl fmt::Display for DataType {

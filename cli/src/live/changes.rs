@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use futures::StreamExt as _;
 use kalam_link::core::message::ChangeReason;
 use kalam_link::{
-    Change, ChangeType, DataType, Field, Json, Load, RowObject, SubscribeOptions, Subscription,
-    SubscriptionEvent,
+    Change, ChangeType, DataType, Field, Json, Load, Row, RowObject, SubscribeOptions,
+    Subscription, SubscriptionEvent,
 };
 use nu_ansi_term::{Color, Style as Ansi};
 
@@ -70,7 +70,7 @@ impl Printer {
             SubscriptionEvent::Batch { rows, .. } => {
                 for row in &rows {
                     self.rows += 1;
-                    self.line(shell, Kind::Row, row, None)?;
+                    self.line(shell, Kind::Row, &row.cells(), None)?;
                 }
             }
             SubscriptionEvent::Live => {
@@ -96,8 +96,8 @@ impl Printer {
     }
 
     fn change(&self, shell: &mut Shell, change: &Change) -> Result<(), Error> {
-        let new = change.rows.as_deref().and_then(<[RowObject]>::first);
-        let old = change.old_values.as_deref().and_then(<[RowObject]>::first);
+        let first = |rows: &Option<Vec<Row>>| Some(rows.as_ref()?.first()?.cells());
+        let (new, old) = (first(&change.rows), first(&change.old_values));
         let kind = match (change.change_type, change.reason) {
             (
                 ChangeType::Insert,
@@ -114,8 +114,8 @@ impl Printer {
         self.line(
             shell,
             kind,
-            new.or(old).unwrap_or(&empty),
-            old.filter(|_| kind == Kind::Update),
+            new.as_ref().or(old.as_ref()).unwrap_or(&empty),
+            old.as_ref().filter(|_| kind == Kind::Update),
         )
     }
 

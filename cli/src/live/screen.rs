@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use kalam_link::{Field, Json, LiveSnapshot, LiveStatus, RowObject};
+use kalam_link::{Field, Json, LiveSnapshot, LiveStatus, Row};
 use nu_ansi_term::{Color, Style as Ansi};
 use tokio::signal::unix::{SignalKind, signal};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -82,7 +82,7 @@ impl Drop for AlternateScreen {
 struct View {
     sql: String,
     style: Style,
-    rows: Vec<Arc<RowObject>>,
+    rows: Vec<Arc<Row>>,
     status: LiveStatus,
     /// Indexes of rows that are new or other than in the snapshot before.
     changed: BTreeSet<usize>,
@@ -106,12 +106,12 @@ impl View {
     }
 
     fn update(&mut self, snapshot: LiveSnapshot) {
-        let mut before: BTreeMap<*const RowObject, ()> = BTreeMap::new();
+        let mut before: BTreeMap<*const Row, ()> = BTreeMap::new();
         for row in &self.rows {
             before.insert(Arc::as_ptr(row), ());
         }
         // Rows that stayed are the same allocation.
-        let changed = |row: &Arc<RowObject>| !before.contains_key(&Arc::as_ptr(row));
+        let changed = |row: &Arc<Row>| !before.contains_key(&Arc::as_ptr(row));
         self.changed = match self.updates {
             0 => BTreeSet::new(),
             _ => {
@@ -203,10 +203,11 @@ impl View {
     }
 }
 
-fn cells(row: &RowObject, schema: &[Field]) -> Vec<Json> {
-    let cell = |field: &Field| match row.get(&field.name) {
+fn cells(row: &Row, schema: &[Field]) -> Vec<Json> {
+    let mut row = row.cells();
+    let cell = |field: &Field| match row.remove(&field.name) {
         Some(Json::String(text)) => Json::String(text.replace('\n', "⏎")),
-        Some(cell) => cell.clone(),
+        Some(cell) => cell,
         None => Json::Null,
     };
     schema.iter().map(cell).collect()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kalam_link_core::http::{HealthResponse, SqlRequest, SqlResponse};
 use kalam_link_core::ids::{Role, SubscriptionId, UserId};
-use kalam_link_core::message::SubscribeOptions;
+use kalam_link_core::message::{Params, SubscribeOptions};
 use kalam_link_core::session::{Delivery, NetworkHint, QueryId, SocketQuery, Subscribe};
 use serde_json::Value as Json;
 use tokio::runtime::Handle;
@@ -178,7 +178,7 @@ impl Client {
         let query = SocketQuery {
             id: QueryId(self.shared.number()),
             sql: request.sql,
-            params: request.params,
+            params: request.params.as_deref().map(Params::of),
             namespace: request.namespace_id,
             request_id: request.request_id,
         };
@@ -241,7 +241,7 @@ impl Client {
         Subscribe {
             id: SubscriptionId::new(format!("q{}", self.shared.number())),
             sql: sql.into(),
-            params: some_params(params),
+            params: Params::some(params),
             options,
             delivery,
         }
@@ -313,11 +313,7 @@ impl Drop for Waiting<'_> {
 fn request(sql: impl Into<String>, params: &[Json]) -> SqlRequest {
     SqlRequest {
         sql: sql.into(),
-        params: some_params(params),
+        params: (!params.is_empty()).then(|| params.to_vec()),
         ..SqlRequest::default()
     }
-}
-
-fn some_params(params: &[Json]) -> Option<Vec<Json>> {
-    (!params.is_empty()).then(|| params.to_vec())
 }

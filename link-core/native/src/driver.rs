@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use kalam_link_core::JsonText;
 use kalam_link_core::http::SqlResponse;
 use kalam_link_core::ids::SubscriptionId;
+use kalam_link_core::message::QueryResult;
 use kalam_link_core::session::{
     ConnectionId, CredentialsReason, DisconnectReason, Input, LinkState, Output, QueryError,
     QueryId, Session, SessionError, SessionEvent, SocketQuery, Subscribe, SubscriptionEvent,
@@ -468,7 +470,8 @@ impl Driver {
             SessionEvent::Query { id, outcome } => {
                 if let Some(reply) = self.replies.remove(&id) {
                     // Nobody may wait any more.
-                    let _ = reply.send(outcome.map_err(|error| self.unanswered(error)));
+                    let response = outcome.and_then(|text| read_answer(&text));
+                    let _ = reply.send(response.map_err(|error| self.unanswered(error)));
                 }
             }
             SessionEvent::ServerRefused { code, message } => {
@@ -578,4 +581,9 @@ impl Reader {
             Self::Rows(board) => board.end(error.clone()),
         }
     }
+}
+
+fn read_answer(text: &JsonText) -> Result<SqlResponse, QueryError> {
+    let answer: QueryResult = serde_json::from_str(text.as_str())?;
+    Ok(answer.into_response())
 }

@@ -50,7 +50,8 @@ pub use kalam_link_core as core;
 pub use kalam_link_core::http::{HealthResponse, QueryResult, SqlRequest, SqlResponse};
 pub use kalam_link_core::live_rows::{LiveRows, LiveStatus};
 pub use kalam_link_core::message::{
-    Change, ChangeType, Compression, RowObject, Serialization, SubscribeOptions, SubscriptionAck,
+    Change, ChangeType, Compression, Row, RowObject, Serialization, SubscribeOptions,
+    SubscriptionAck,
 };
 pub use kalam_link_core::session::{
     AuthenticateBy, BackoffOptions, CredentialsReason, DisconnectReason, HeartbeatOptions, Load,

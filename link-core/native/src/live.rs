@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use futures::Stream;
 use kalam_link_core::ids::SubscriptionId;
 use kalam_link_core::live_rows::{LiveRows, LiveStatus, Position, RowChange};
-use kalam_link_core::message::RowObject;
+use kalam_link_core::message::Row;
 use kalam_link_core::value::Field;
 
 use crate::client::Shared;
@@ -32,7 +32,7 @@ pub struct Live {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveSnapshot {
     /// In order: that of ORDER BY, then that of the key.
-    pub rows: Vec<Arc<RowObject>>,
+    pub rows: Vec<Arc<Row>>,
     /// How far they are to be trusted.
     pub status: LiveStatus,
 }
@@ -44,7 +44,7 @@ impl Live {
 
     /// The rows that there are, complete or not.
     #[must_use]
-    pub fn rows(&self) -> Vec<Arc<RowObject>> {
+    pub fn rows(&self) -> Vec<Arc<Row>> {
         self.board.lock().rows()
     }
 
@@ -106,7 +106,7 @@ impl Drop for BoardWriter {
 
 #[derive(Debug, Default)]
 struct Contents {
-    rows: BTreeMap<Position, Arc<RowObject>>,
+    rows: BTreeMap<Position, Arc<Row>>,
     schema: Vec<Field>,
     status: LiveStatus,
     /// Of the session's rows, up to which `rows` are the same.
@@ -144,7 +144,7 @@ enum End {
 }
 
 impl Contents {
-    fn rows(&self) -> Vec<Arc<RowObject>> {
+    fn rows(&self) -> Vec<Arc<Row>> {
         self.rows.values().cloned().collect()
     }
 

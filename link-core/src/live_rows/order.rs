@@ -2,15 +2,15 @@
 //!
 //! Every encoded cell knows its own end: concatenated cells compare column by column.
 
-use serde_json::Value as Json;
+use std::borrow::Cow;
 
-use crate::cell::value_from_cell;
+use crate::cell::parse_uuid;
 use crate::ids::SeqId;
-use crate::message::{KeyField, OrderBy, RowObject};
-use crate::value::{DataType, Value};
+use crate::json::Reader;
+use crate::message::{KeyField, OrderBy, Row, SEQ};
+use crate::value::DataType;
 
-/// Name of the cell that every row has.
-const SEQ: &str = "_seq";
+const NULL: &str = "null";
 
 // First byte of a cell. A cell that is not of its column's type stands behind those that are.
 const NULL_FIRST: u8 = 0;
@@ -51,29 +51,24 @@ impl From<&KeyField> for Term {
 
 impl Term {
     /// Appends the row's cell of this column. A column that is not there is NULL.
-    pub(super) fn append(&self, row: &RowObject, out: &mut Vec<u8>) {
-        let cell = row.get(&self.column).unwrap_or(&Json::Null);
-        let value = match value_from_cell(cell, self.data_type) {
-            Ok(Value::Null) => {
-                out.push(if self.nulls_first {
-                    NULL_FIRST
-                } else {
-                    NULL_LAST
-                });
-                return;
-            }
-            Ok(value) => value,
-            Err(_) => {
-                out.push(UNREADABLE);
-                append_bytes(cell.to_string().as_bytes(), out);
-                return;
-            }
-        };
-        out.push(VALUE);
+    pub(super) fn append(&self, row: &Row, out: &mut Vec<u8>) {
+        let cell = row.raw(&self.column).unwrap_or(NULL);
+        if cell == NULL {
+            out.push(if self.nulls_first {
+                NULL_FIRST
+            } else {
+                NULL_LAST
+            });
+            return;
+        }
         let begin = out.len();
-        append_value(&value, out);
-        if self.descending {
-            for byte in &mut out[begin..] {
+        out.push(VALUE);
+        if append_ordered(cell, self.data_type, out).is_none() {
+            out.truncate(begin);
+            out.push(UNREADABLE);
+            append_bytes(cell.as_bytes(), out);
+        } else if self.descending {
+            for byte in &mut out[begin + 1..] {
                 *byte = !*byte;
             }
         }
@@ -81,60 +76,123 @@ impl Term {
 }
 
 /// `_seq` of a row.
-pub(super) fn row_seq(row: &RowObject) -> Option<SeqId> {
-    match row.get(SEQ)? {
-        Json::String(text) => text.parse().ok().map(SeqId),
-        cell => cell.as_u64().map(SeqId),
-    }
+pub(super) fn row_seq(row: &Row) -> Option<SeqId> {
+    unquoted(row.raw(SEQ)?).parse().ok().map(SeqId)
 }
 
-fn append_value(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Null => {}
-        Value::Boolean(flag) => out.push(u8::from(*flag)),
-        Value::SmallInt(number) => append_integer(i64::from(*number), out),
-        Value::Int(number) | Value::Date(number) => append_integer(i64::from(*number), out),
-        Value::BigInt(number)
-        | Value::Timestamp(number)
-        | Value::DateTime(number)
-        | Value::Time(number) => append_integer(*number, out),
-        Value::Float(number) => append_float(f64::from(*number), out),
-        Value::Double(number) => append_float(*number, out),
-        // All values of a column have its scale.
-        Value::Decimal(number) => {
-            let flipped = number.unscaled().cast_unsigned() ^ (1 << 127);
-            out.extend_from_slice(&flipped.to_be_bytes());
+/// None if the cell is not of that type. What was appended until then is to be taken away.
+fn append_ordered(cell: &str, data_type: DataType, out: &mut Vec<u8>) -> Option<()> {
+    match data_type {
+        DataType::Boolean => out.push(u8::from(Reader::new(cell).boolean().ok()?)),
+        DataType::SmallInt
+        | DataType::Int
+        | DataType::BigInt
+        | DataType::Date
+        | DataType::Time
+        | DataType::Timestamp
+        | DataType::DateTime
+        | DataType::Float
+        | DataType::Double
+        | DataType::Decimal { .. } => append_number(unquoted(cell), out)?,
+        DataType::Text | DataType::Json => append_bytes(text(cell)?.as_bytes(), out),
+        DataType::Uuid => out.extend_from_slice(&parse_uuid(&text(cell)?)?),
+        DataType::Bytes => {
+            let mut bytes = Vec::new();
+            let read = Reader::new(cell).array(&mut |item| {
+                let byte = u8::try_from(item.unsigned()?);
+                bytes.push(byte.map_err(|_| item.wrong("a byte"))?);
+                Ok(())
+            });
+            read.ok()?;
+            append_bytes(&bytes, out);
         }
-        Value::Text(text) | Value::Json(text) => append_bytes(text.as_bytes(), out),
-        Value::Bytes(bytes) => append_bytes(bytes, out),
-        Value::Uuid(bytes) => out.extend_from_slice(bytes),
         // All values of a column have its length.
-        Value::Embedding(floats) => {
-            for float in floats {
-                append_float(f64::from(*float), out);
-            }
+        DataType::Embedding(_) => {
+            let read = Reader::new(cell).array(&mut |item| {
+                let number = unquoted(item.raw()?);
+                append_number(number, out).ok_or_else(|| item.wrong("a number"))
+            });
+            read.ok()?;
         }
+    }
+    Some(())
+}
+
+/// Numbers that JSON cannot hold are text.
+fn unquoted(cell: &str) -> &str {
+    let text = cell
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    text.unwrap_or(cell)
+}
+
+fn text(cell: &str) -> Option<Cow<'_, str>> {
+    if cell.starts_with('"') {
+        Reader::new(cell).text().ok()
+    } else {
+        Some(Cow::Borrowed(cell))
     }
 }
 
-fn append_integer(number: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(number.cast_unsigned() ^ (1 << 63)).to_be_bytes());
+// First byte of a number.
+const INFINITE_BELOW: u8 = 0x10;
+const BELOW_ZERO: u8 = 0x20;
+const ZERO: u8 = 0x80;
+const ABOVE_ZERO: u8 = 0xd0;
+const INFINITE: u8 = 0xe0;
+const NOT_A_NUMBER: u8 = 0xf0;
+
+// Makes every exponent that is read positive.
+const EXPONENT_BIAS: i32 = 0x4000;
+
+/// Appends a number by its decimal digits, exactly, whatever its type: sign, exponent, digits without zeros at either
+/// end. NaN stands after every number, and -0 is 0. None if the text is no number.
+fn append_number(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    match text {
+        "NaN" => out.push(NOT_A_NUMBER),
+        "Infinity" => out.push(INFINITE),
+        "-Infinity" => out.push(INFINITE_BELOW),
+        _ => append_finite(text, out)?,
+    }
+    Some(())
 }
 
-/// NaN after every number, -0 = 0.
-fn append_float(number: f64, out: &mut Vec<u8>) {
-    let number = match number {
-        number if number.is_nan() => f64::NAN.abs(),
-        // Adding zero turns -0 into 0 and leaves every other number.
-        number => number + 0.0,
+fn append_finite(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    let (is_below, unsigned) = match text.strip_prefix('-') {
+        Some(unsigned) => (true, unsigned),
+        None => (false, text),
     };
-    let bits = number.to_bits();
-    let flipped = if bits >> 63 == 1 {
-        !bits
-    } else {
-        bits | 1 << 63
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (unsigned, 0),
     };
-    out.extend_from_slice(&flipped.to_be_bytes());
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || whole.bytes().chain(fraction.bytes());
+    if whole.is_empty() || !digits().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let zeros = digits().take_while(|digit| *digit == b'0').count();
+    if zeros == whole.len() + fraction.len() {
+        out.push(ZERO);
+        return Some(());
+    }
+    // Of the first digit that is not zero.
+    let exponent = i32::try_from(whole.len()).ok()? - i32::try_from(zeros).ok()? + exponent;
+    let biased = u16::try_from(exponent.checked_add(EXPONENT_BIAS)?).ok()?;
+    out.push(if is_below { BELOW_ZERO } else { ABOVE_ZERO });
+    let begin = out.len();
+    out.extend_from_slice(&biased.to_be_bytes());
+    out.extend(digits().skip(zeros));
+    while out.last() == Some(&b'0') {
+        out.pop();
+    }
+    out.push(0);
+    if is_below {
+        for byte in &mut out[begin..] {
+            *byte = !*byte;
+        }
+    }
+    Some(())
 }
 
 /// UTF-8 compares as its code points do. Zero is escaped, so that the end can be told.

@@ -1,13 +1,13 @@
 //! Rows by identity and in order, with the older versions that a STREAM table keeps.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::log::Log;
 use super::order::{Term, row_seq};
 use super::{Position, RowChange};
 use crate::ids::SeqId;
-use crate::message::{Change, ChangeType, KeyField, RowObject, SubscriptionAck};
+use crate::message::{Change, ChangeType, KeyField, Row, SubscriptionAck};
+use crate::sorted::SortedMap;
 use crate::value::{Field, FieldFlag};
 
 /// How the rows of a load are told apart, ordered and ended.
@@ -51,9 +51,9 @@ impl Plan {
     }
 
     /// What tells a row from the others; `seq` is the `_seq` of the row itself.
-    fn identity(&self, row: &RowObject, seq: SeqId) -> Arc<[u8]> {
+    fn identity(&self, row: &Row, seq: SeqId) -> Arc<[u8]> {
         if self.key.is_empty() {
-            return Arc::from(seq.0.to_be_bytes());
+            return seq_identity(seq);
         }
         let mut bytes = Vec::new();
         for term in &self.key {
@@ -62,7 +62,7 @@ impl Plan {
         Arc::from(bytes)
     }
 
-    fn position(&self, row: &RowObject, identity: &Arc<[u8]>) -> Position {
+    fn position(&self, row: &Row, identity: &Arc<[u8]>) -> Position {
         if self.order.is_empty() {
             return Position(Arc::clone(identity));
         }
@@ -75,13 +75,18 @@ impl Plan {
     }
 }
 
+/// Of a row without a key.
+fn seq_identity(seq: SeqId) -> Arc<[u8]> {
+    Arc::from(seq.0.to_be_bytes())
+}
+
 /// The rows of one load and of the changes after it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowSet {
     plan: Plan,
-    shown: BTreeMap<Position, Arc<RowObject>>,
+    shown: SortedMap<Position, Arc<Row>>,
     /// Where each identity is shown; empty without an order of its own, since the position is the identity then.
-    places: BTreeMap<Arc<[u8]>, Position>,
+    places: SortedMap<Arc<[u8]>, Position>,
     /// Every row of a STREAM table; empty for other tables.
     versions: Versions,
 }
@@ -89,8 +94,26 @@ pub(super) struct RowSet {
 /// Rows of a STREAM table, of which the newest of each identity is shown.
 #[derive(Clone, Debug, Default)]
 struct Versions {
-    by_seq: BTreeMap<SeqId, (Arc<[u8]>, Arc<RowObject>)>,
-    by_identity: BTreeMap<Arc<[u8]>, BTreeSet<SeqId>>,
+    by_seq: SortedMap<SeqId, (Arc<[u8]>, Arc<Row>)>,
+    /// In order.
+    by_identity: SortedMap<Arc<[u8]>, Vec<SeqId>>,
+}
+
+impl Versions {
+    /// Whether the row is the newest of its identity.
+    fn add(&mut self, identity: &Arc<[u8]>, seq: SeqId) -> bool {
+        let Some(seqs) = self.by_identity.get_mut(identity) else {
+            self.by_identity.insert(Arc::clone(identity), vec![seq]);
+            return true;
+        };
+        match seqs.binary_search(&seq) {
+            Ok(index) => index + 1 == seqs.len(),
+            Err(index) => {
+                seqs.insert(index, seq);
+                index + 1 == seqs.len()
+            }
+        }
+    }
 }
 
 impl RowSet {
@@ -105,7 +128,7 @@ impl RowSet {
         &self.plan
     }
 
-    pub(super) fn shown(&self) -> &BTreeMap<Position, Arc<RowObject>> {
+    pub(super) fn shown(&self) -> &SortedMap<Position, Arc<Row>> {
         &self.shown
     }
 
@@ -148,43 +171,48 @@ impl RowSet {
     }
 
     /// Puts a row in the place of one with the same identity.
-    pub(super) fn put(&mut self, row: Arc<RowObject>, replaced: Option<SeqId>, log: &mut Log) {
+    pub(super) fn put(&mut self, row: Arc<Row>, replaced: Option<SeqId>, log: &mut Log) {
         let seq = row_seq(&row).unwrap_or_default();
         let identity = self.plan.identity(&row, seq);
         if let (true, Some(replaced)) = (self.plan.key.is_empty(), replaced) {
-            self.delete(&RowObject::new(), Some(replaced), log);
+            self.delete_by_seq(replaced, log);
         }
         if self.plan.ttl_ms.is_some() {
             let versions = &mut self.versions;
             versions
                 .by_seq
                 .insert(seq, (Arc::clone(&identity), Arc::clone(&row)));
-            let seqs = versions
-                .by_identity
-                .entry(Arc::clone(&identity))
-                .or_default();
-            seqs.insert(seq);
-            if seqs.last() != Some(&seq) {
+            if !versions.add(&identity, seq) {
                 return;
             }
         }
         self.show(identity, row, log);
     }
 
-    fn delete(&mut self, old: &RowObject, old_seq: Option<SeqId>, log: &mut Log) {
+    fn delete(&mut self, old: &Row, old_seq: Option<SeqId>, log: &mut Log) {
         // `_seq` among the old values is that of the delete, which no row has.
         let seq = old_seq.or_else(|| row_seq(old)).unwrap_or_default();
+        if self.plan.key.is_empty() || (self.plan.ttl_ms.is_some() && old_seq.is_some()) {
+            self.delete_by_seq(seq, log);
+            return;
+        }
+        let identity = self.plan.identity(old, seq);
         if self.plan.ttl_ms.is_none() {
-            let identity = self.plan.identity(old, seq);
             self.hide(&identity, log);
-        } else if old_seq.is_some() {
+            return;
+        }
+        let seqs = self.versions.by_identity.get(&identity);
+        for seq in seqs.cloned().unwrap_or_default() {
             self.remove_version(seq, log);
+        }
+    }
+
+    /// Deletes one row of those that are told apart by `_seq`, or of a STREAM table.
+    fn delete_by_seq(&mut self, seq: SeqId, log: &mut Log) {
+        if self.plan.ttl_ms.is_none() {
+            self.hide(&seq_identity(seq), log);
         } else {
-            let identity = self.plan.identity(old, seq);
-            let seqs = self.versions.by_identity.get(&identity);
-            for seq in seqs.cloned().unwrap_or_default() {
-                self.remove_version(seq, log);
-            }
+            self.remove_version(seq, log);
         }
     }
 
@@ -196,7 +224,7 @@ impl RowSet {
         let mut newest = None;
         if let Some(seqs) = self.versions.by_identity.get_mut(&identity) {
             let was_shown = seqs.last() == Some(&seq);
-            seqs.remove(&seq);
+            seqs.retain(|other| *other != seq);
             newest = seqs.last().copied();
             if newest.is_none() {
                 self.versions.by_identity.remove(&identity);
@@ -214,7 +242,7 @@ impl RowSet {
         }
     }
 
-    fn show(&mut self, identity: Arc<[u8]>, row: Arc<RowObject>, log: &mut Log) {
+    fn show(&mut self, identity: Arc<[u8]>, row: Arc<Row>, log: &mut Log) {
         let position = self.plan.position(&row, &identity);
         if !self.plan.order.is_empty()
             && let Some(before) = self.places.insert(identity, position.clone())
@@ -243,7 +271,7 @@ impl RowSet {
     /// When, on the server's clock, the oldest row ends.
     pub(super) fn next_expiry_unix_ms(&self) -> Option<u64> {
         let ttl_ms = self.plan.ttl_ms?;
-        let (oldest, _) = self.versions.by_seq.first_key_value()?;
+        let (oldest, _) = self.versions.by_seq.first()?;
         Some(oldest.unix_ms().saturating_add(ttl_ms))
     }
 
@@ -253,7 +281,7 @@ impl RowSet {
             .next_expiry_unix_ms()
             .is_some_and(|expiry| expiry <= unix_ms)
         {
-            let Some((&oldest, _)) = self.versions.by_seq.first_key_value() else {
+            let Some((&oldest, _)) = self.versions.by_seq.first() else {
                 return;
             };
             self.remove_version(oldest, log);

@@ -66,9 +66,10 @@ impl Table {
         self.change(json!({"change_type": "delete", "old_values": [old], "old_seq": old_seq}));
     }
 
-    fn bodies(&self) -> Vec<&str> {
+    fn bodies(&self) -> Vec<String> {
         let rows = self.rows.rows();
-        rows.map(|(_, row)| row["body"].as_str().unwrap()).collect()
+        rows.map(|(_, row)| row.get("body").unwrap().as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -103,7 +104,11 @@ fn a_row_that_changes_its_place_stands_once() {
         [RowChange::Removed { .. }, RowChange::Put { .. }]
     ));
     // Equal cells: the key decides.
-    let ids: Vec<_> = table.rows.rows().map(|(_, row)| &row["id"]).collect();
+    let ids: Vec<_> = table
+        .rows
+        .rows()
+        .map(|(_, row)| row.get("id").unwrap())
+        .collect();
     assert_eq!(ids, ["2", "3", "1"]);
 }
 

@@ -6,14 +6,14 @@ use serde_json::Value as Json;
 use super::Protocol;
 use crate::ids::{SeqId, SubscriptionId};
 
-/// A message from a client.
+/// A message from a client. `P` is how parameters are held: cells for the server, text for a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum ClientMessage {
+pub enum ClientMessage<P = Vec<Json>> {
     /// The first message, unless the upgrade carried a token; later, a newer token for the same account.
     Authenticate(Authenticate),
     Subscribe {
-        subscription: SubscriptionRequest,
+        subscription: SubscriptionRequest<P>,
     },
     /// Asks for the next batch of a load.
     NextBatch {
@@ -27,7 +27,7 @@ pub enum ClientMessage {
     /// Answered by `pong` if the client named that feature.
     Ping,
     /// SQL over the open socket, answered by `query_result`.
-    Query(Query),
+    Query(Query<P>),
 }
 
 /// Who the client is and how it wants to talk.
@@ -59,11 +59,11 @@ impl std::fmt::Debug for Credentials {
 
 /// A live query to begin. An id that is in use is replaced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SubscriptionRequest {
+pub struct SubscriptionRequest<P = Vec<Json>> {
     pub id: SubscriptionId,
     pub sql: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub params: Option<Vec<Json>>,
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub params: Option<P>,
     /// Absent: no initial rows for a client that negotiated a protocol without features, all rows for every other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<SubscribeOptions>,
@@ -89,12 +89,12 @@ pub struct SubscribeOptions {
 
 /// SQL over the socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Query {
+pub struct Query<P = Vec<Json>> {
     /// Chosen by the client; stands in the answer.
     pub id: String,
     pub sql: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub params: Option<Vec<Json>>,
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub params: Option<P>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_id: Option<String>,
     /// A repeated write with the same id returns the first answer.

@@ -4,17 +4,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{BatchControl, Protocol};
+use super::{BatchControl, Protocol, Row};
 use crate::error::ServerError;
 use crate::http::{SqlResponse, Status};
 use crate::ids::{Role, SeqId, SubscriptionId, UserId};
+use crate::json_text::JsonText;
 use crate::value::{DataType, Field};
 
-/// A row: cells by column name, always with `_seq`.
-pub type RowObject = serde_json::Map<String, Json>;
-
-/// A message from the server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A message from the server. Read by [`decode_server`](crate::codec::decode_server).
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
     AuthSuccess {
@@ -36,7 +34,7 @@ pub enum ServerMessage {
     SubscriptionAck(SubscriptionAck),
     InitialDataBatch {
         subscription_id: SubscriptionId,
-        rows: Vec<RowObject>,
+        rows: Vec<Row>,
         batch_control: BatchControl,
     },
     Change(Change),
@@ -53,7 +51,9 @@ pub enum ServerMessage {
         message: String,
     },
     Pong,
-    QueryResult(QueryResult),
+    /// Servers write it as a [`QueryResult`].
+    #[serde(skip_serializing)]
+    QueryResult(QueryReply),
 }
 
 /// A subscription began.
@@ -105,10 +105,10 @@ pub struct Change {
     pub change_type: ChangeType,
     /// The new row, whole, of an insert or update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<Vec<RowObject>>,
+    pub rows: Option<Vec<Row>>,
     /// Of an update the old row, whole. Of a delete at least the key, and `_seq` of the delete itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old_values: Option<Vec<RowObject>>,
+    pub old_values: Option<Vec<Row>>,
     /// Position of the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<SeqId>,
@@ -156,6 +156,14 @@ pub enum ResyncReason {
     WindowReloaded,
     #[serde(other)]
     Unknown,
+}
+
+/// Answer to a `query`, unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryReply {
+    pub id: String,
+    /// The whole message.
+    pub text: JsonText,
 }
 
 /// Answer to a `query`: the HTTP envelope and its id.
@@ -208,6 +216,13 @@ macro_rules! live_error_codes {
         impl LiveErrorCode {
             /// Every code that this version sends.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The code of that string.
+            #[must_use]
+            pub fn of(text: &str) -> Self {
+                let mut all = Self::ALL.iter().copied();
+                all.find(|code| code.as_str() == text).unwrap_or(Self::Unknown)
+            }
 
             /// The string on the wire.
             #[must_use]

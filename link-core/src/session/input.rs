@@ -1,11 +1,9 @@
 //! What a driver tells a session.
 
-use serde_json::Value as Json;
-
 use super::ConnectionId;
 use crate::codec::Frame;
 use crate::ids::SubscriptionId;
-use crate::message::{Credentials, SubscribeOptions};
+use crate::message::{Credentials, Params, SubscribeOptions};
 
 /// One event from outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +73,7 @@ pub struct Subscribe {
     /// The application's name for it, 1 to [`NAME_BYTES_MAX`](super::NAME_BYTES_MAX) bytes.
     pub id: SubscriptionId,
     pub sql: String,
-    pub params: Option<Vec<Json>>,
+    pub params: Option<Params>,
     /// Of the first load; a reconnect goes on after it.
     pub options: SubscribeOptions,
     pub delivery: Delivery,
@@ -113,7 +111,7 @@ pub struct QueryId(pub u64);
 pub struct SocketQuery {
     pub id: QueryId,
     pub sql: String,
-    pub params: Option<Vec<Json>>,
+    pub params: Option<Params>,
     pub namespace: Option<String>,
     /// Makes a write repeatable, so that a lost connection does not end the query: it is sent again.
     pub request_id: Option<String>,

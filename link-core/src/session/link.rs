@@ -7,10 +7,10 @@ use super::{
     AuthenticateBy, CLOSE_EXPIRED, ConnectionId, CredentialsFailure, CredentialsReason, Dial,
     DisconnectReason, LinkState, NetworkHint, Output, Session, SessionError, SessionEvent,
 };
-use crate::codec::Frame;
+use crate::codec::encode_client;
 use crate::ids::{Role, UserId};
 use crate::message::{
-    Authenticate, ClientMessage, Compression, Credentials, Feature, Protocol, Serialization,
+    Authenticate, ClientMessage, Credentials, Feature, Params, Protocol, Serialization,
 };
 use crate::subscription::SeqSupport;
 use crate::time::Millis;
@@ -294,14 +294,14 @@ impl Session {
     }
 
     fn authenticate(&mut self, credentials: Credentials) {
-        let message = ClientMessage::Authenticate(Authenticate {
+        let message: ClientMessage<Params> = ClientMessage::Authenticate(Authenticate {
             credentials,
             protocol: Some(self.options.protocol()),
         });
         // Text, whatever was negotiated: every server reads it.
         self.outputs.push_back(Output::Send {
             connection: self.memory.connection,
-            frame: Frame::json(&message),
+            frame: encode_client(&message, Serialization::Json),
         });
     }
 
@@ -517,27 +517,15 @@ impl Session {
 
 /// How a client that authenticates by header says what it speaks.
 fn upgrade_query(protocol: &Protocol) -> String {
-    let serialization = match protocol.serialization {
-        Serialization::Json => "json",
-        Serialization::Msgpack => "msgpack",
-    };
-    let compression = match protocol.compression {
-        Compression::None => "none",
-        Compression::Gzip => "gzip",
-    };
     let features: Vec<&str> = protocol
         .features
         .iter()
-        .filter_map(|feature| match feature {
-            Feature::Resync => Some("resync"),
-            Feature::AuthExpiring => Some("auth_expiring"),
-            Feature::Pong => Some("pong"),
-            Feature::Seq => Some("seq"),
-            Feature::Unknown => None,
-        })
+        .map(|feature| feature.as_str())
         .collect();
     format!(
-        "?serialization={serialization}&compression={compression}&features={}",
+        "?serialization={}&compression={}&features={}",
+        protocol.serialization.as_str(),
+        protocol.compression.as_str(),
         features.join(",")
     )
 }

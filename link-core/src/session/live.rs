@@ -5,9 +5,9 @@ use super::{
     NAME_BYTES_MAX, Output, QueryError, SUBSCRIPTIONS_MAX, Session, SessionEvent, SocketQuery,
     Subscribe, SubscriptionError, SubscriptionEvent,
 };
-use crate::codec::Frame;
+use crate::codec::text_of;
 use crate::ids::SubscriptionId;
-use crate::message::ClientMessage;
+use crate::message::{ClientMessage, Params};
 use crate::subscription::{SeqSupport, Subscription};
 use crate::time::Millis;
 
@@ -17,10 +17,9 @@ impl Session {
         self.unsubscribe(&id);
         let options = request.options;
         let subscription = Subscription::new(request);
-        let bytes = Frame::json(&ClientMessage::Subscribe {
+        let bytes = text_of(&ClientMessage::Subscribe {
             subscription: subscription.message(id.clone(), options),
         })
-        .as_bytes()
         .len();
         let refusal = if !(1..=NAME_BYTES_MAX).contains(&id.as_str().len()) {
             Some(SubscriptionError::InvalidId)
@@ -77,7 +76,11 @@ impl Session {
 
     pub(super) fn detach_subscriptions(&mut self, now: Millis) {
         self.wire_names.clear();
-        for subscription in self.subscriptions.values_mut() {
+        for subscription in self
+            .subscriptions
+            .iter_mut()
+            .map(|(_, subscription)| subscription)
+        {
             subscription.detach(now);
         }
         self.tell_subscriptions();
@@ -87,7 +90,7 @@ impl Session {
     pub(super) fn with_subscription(
         &mut self,
         wire: &SubscriptionId,
-        act: impl FnOnce(&mut Subscription, SeqSupport) -> Option<ClientMessage>,
+        act: impl FnOnce(&mut Subscription, SeqSupport) -> Option<ClientMessage<Params>>,
     ) {
         let Link::Ready(ready) = &self.link else {
             return;
@@ -144,7 +147,11 @@ impl Session {
 
     /// Removes rows whose time is over.
     pub(super) fn expire_rows(&mut self, now: Millis) {
-        for subscription in self.subscriptions.values_mut() {
+        for subscription in self
+            .subscriptions
+            .iter_mut()
+            .map(|(_, subscription)| subscription)
+        {
             subscription.expire(now);
         }
         self.tell_subscriptions();

@@ -2,10 +2,10 @@
 
 use super::{ConnectionId, QueryId};
 use crate::codec::Frame;
-use crate::http::SqlResponse;
 use crate::ids::{Role, SubscriptionId, UserId};
+use crate::json_text::JsonText;
 use crate::message::{
-    BatchControl, Change, LiveErrorCode, Protocol, ResyncReason, RowObject, SubscriptionAck,
+    BatchControl, Change, LiveErrorCode, Protocol, ResyncReason, Row, SubscriptionAck,
 };
 use crate::time::Millis;
 
@@ -117,7 +117,8 @@ pub enum SessionEvent {
     },
     Query {
         id: QueryId,
-        outcome: Result<SqlResponse, QueryError>,
+        /// The message as it came: an [`SqlResponse`](crate::http::SqlResponse) with an id.
+        outcome: Result<JsonText, QueryError>,
     },
     /// The server refused a message that belongs to no subscription.
     ServerRefused {
@@ -133,7 +134,7 @@ pub enum SubscriptionEvent {
     Acknowledged { ack: SubscriptionAck, load: Load },
     /// Rows of a load (`Delivery::Events`).
     Batch {
-        rows: Vec<RowObject>,
+        rows: Vec<Row>,
         control: BatchControl,
     },
     /// The load is complete.
@@ -252,4 +253,13 @@ pub enum QueryError {
     TooMany,
     #[error("the query is longer than {} bytes", super::MESSAGE_BYTES_MAX)]
     TooLarge,
+    /// It was executed.
+    #[error("the rows of the answer are none: {0}")]
+    Unreadable(String),
+}
+
+impl From<serde_json::Error> for QueryError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
 }

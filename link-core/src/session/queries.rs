@@ -1,21 +1,20 @@
 //! SQL over the socket: which queries wait to be sent, and which for their answer.
 
-use std::collections::BTreeMap;
-
 use super::{MESSAGE_BYTES_MAX, QUERIES_MAX, QueryError, QueryId, SocketQuery};
-use crate::codec::Frame;
-use crate::message::{ClientMessage, Query};
+use crate::codec::text_of;
+use crate::message::{ClientMessage, Params, Query};
 
 /// Queries without an answer, in the order in which they were asked.
 #[derive(Debug, Default)]
 pub(super) struct Queries {
-    /// By a number that is not used again in the session, so that the answer to a cancelled query meets no other.
-    open: BTreeMap<u64, OpenQuery>,
+    open: Vec<OpenQuery>,
     number: u64,
 }
 
 #[derive(Debug)]
 struct OpenQuery {
+    /// Not used again in the session, so that the answer to a cancelled query meets no other.
+    number: u64,
     query: SocketQuery,
     progress: Progress,
 }
@@ -34,27 +33,30 @@ impl Queries {
         if self.open.len() >= QUERIES_MAX {
             return Err(QueryError::TooMany);
         }
-        let frame = Frame::json(&message(u64::MAX, &query));
-        if frame.as_bytes().len() > MESSAGE_BYTES_MAX {
+        if text_of(&message(u64::MAX, &query)).len() > MESSAGE_BYTES_MAX {
             return Err(QueryError::TooLarge);
         }
         self.number += 1;
         let progress = Progress::Waiting;
-        self.open.insert(self.number, OpenQuery { query, progress });
+        self.open.push(OpenQuery {
+            number: self.number,
+            query,
+            progress,
+        });
         Ok(())
     }
 
     pub(super) fn cancel(&mut self, id: QueryId) {
-        self.open.retain(|_, open| open.query.id != id);
+        self.open.retain(|open| open.query.id != id);
     }
 
     /// What is to be sent, once.
-    pub(super) fn send(&mut self) -> Vec<ClientMessage> {
+    pub(super) fn send(&mut self) -> Vec<ClientMessage<Params>> {
         let mut messages = Vec::new();
-        for (number, open) in &mut self.open {
+        for open in &mut self.open {
             if open.progress != Progress::Sent {
                 open.progress = Progress::Sent;
-                messages.push(message(*number, &open.query));
+                messages.push(message(open.number, &open.query));
             }
         }
         messages
@@ -62,14 +64,15 @@ impl Queries {
 
     /// Which query an answer is for.
     pub(super) fn answered(&mut self, wire: &str) -> Option<QueryId> {
-        let number = wire.parse().ok()?;
-        Some(self.open.remove(&number)?.query.id)
+        let number: u64 = wire.parse().ok()?;
+        let index = self.open.iter().position(|open| open.number == number)?;
+        Some(self.open.remove(index).query.id)
     }
 
     /// The connection is gone. Returned are the queries that end with it; those that can be repeated wait again.
     pub(super) fn interrupt(&mut self) -> Vec<QueryId> {
         let mut ended = Vec::new();
-        self.open.retain(|_, open| {
+        self.open.retain_mut(|open| {
             if open.progress != Progress::Sent {
                 return true;
             }
@@ -86,7 +89,7 @@ impl Queries {
     /// The session stops: every query ends.
     pub(super) fn clear(&mut self) -> Vec<(QueryId, QueryError)> {
         let open = std::mem::take(&mut self.open);
-        open.into_values()
+        open.into_iter()
             .map(|open| match open.progress {
                 Progress::Waiting => (open.query.id, QueryError::NotSent),
                 Progress::Sent | Progress::WaitingAgain => (open.query.id, QueryError::Interrupted),
@@ -95,7 +98,7 @@ impl Queries {
     }
 }
 
-fn message(number: u64, query: &SocketQuery) -> ClientMessage {
+fn message(number: u64, query: &SocketQuery) -> ClientMessage<Params> {
     ClientMessage::Query(Query {
         id: number.to_string(),
         sql: query.sql.clone(),

@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::codec::Frame;
-use crate::message::{Credentials, ResyncReason, ServerMessage};
+use crate::codec::{Frame, decode_server};
+use crate::message::{Credentials, ResyncReason, Row, Serialization};
 
 mod authentication;
 mod connection;
@@ -92,7 +92,7 @@ impl Bench {
     fn receive(&mut self, message: &serde_json::Value) {
         let connection = self.connection();
         let frame = Frame::Text(message.to_string());
-        let _: ServerMessage = serde_json::from_value(message.clone()).expect("a server message");
+        decode_server(&frame, Serialization::Json).expect("a server message");
         self.input(Input::Frame { connection, frame });
     }
 
@@ -152,7 +152,7 @@ impl Bench {
         let rows = self.session.rows(&SubscriptionId::new("s"));
         rows.expect("the session keeps rows")
             .rows()
-            .map(|(_, row)| row["id"].as_str().unwrap_or_default().to_owned())
+            .map(|(_, row)| cell(row, "id"))
             .collect()
     }
 
@@ -250,4 +250,9 @@ fn the_page_names_every_reason_of_a_resync() {
         let row = format!("| `{}` |", word.as_str().unwrap());
         assert!(page.contains(&row), "{row}");
     }
+}
+
+/// A cell that is text.
+fn cell(row: &Row, column: &str) -> String {
+    row.get(column).unwrap().as_str().unwrap().to_owned()
 }

@@ -4,9 +4,8 @@
 //! those frames, an acknowledgement among them, would be taken for the new subscription's. So an id goes onto the wire
 //! as it is once for each connection, and with a number after that.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::ids::SubscriptionId;
+use crate::sorted::SortedMap;
 
 // Every name beyond these gets a number, used before or not.
 const USED_MAX: usize = 4_096;
@@ -20,9 +19,9 @@ pub(super) const RESERVED: [&str; 3] = ["subscribe", "protocol", "rate_limit"];
 /// Which wire id stands for which of the application's ids.
 #[derive(Debug, Default)]
 pub(super) struct WireNames {
-    names: BTreeMap<SubscriptionId, SubscriptionId>,
+    names: SortedMap<SubscriptionId, SubscriptionId>,
     /// Ids that went onto the wire without a number, at most [`USED_MAX`].
-    used: BTreeSet<SubscriptionId>,
+    used: SortedMap<SubscriptionId, SubscriptionId>,
     /// Rises over all connections.
     number: u64,
 }
@@ -30,8 +29,8 @@ pub(super) struct WireNames {
 impl WireNames {
     /// A new connection begins.
     pub(super) fn clear(&mut self) {
-        self.names.clear();
-        self.used.clear();
+        self.names = SortedMap::default();
+        self.used = SortedMap::default();
     }
 
     /// A wire id for `name` that was not on this connection yet.
@@ -39,7 +38,7 @@ impl WireNames {
         let plain = !name.as_str().contains(SEPARATOR)
             && !RESERVED.contains(&name.as_str())
             && self.used.len() < USED_MAX
-            && self.used.insert(name.clone());
+            && self.used.insert(name.clone(), name.clone()).is_none();
         let wire = if plain {
             name.clone()
         } else {
@@ -62,6 +61,8 @@ impl WireNames {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn assign(names: &mut WireNames, name: &str) -> String {

@@ -20,7 +20,7 @@ fn shown(snapshot: &LiveSnapshot) -> Vec<String> {
     snapshot
         .rows
         .iter()
-        .map(|row| text(&row["value"]))
+        .map(|row| text(&row.get("value").unwrap()))
         .collect()
 }
 

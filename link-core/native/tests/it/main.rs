@@ -92,7 +92,10 @@ impl Copy {
     fn values(&self) -> BTreeMap<String, String> {
         self.0
             .rows()
-            .map(|(_, row)| (server::text(&row["id"]), server::text(&row["value"])))
+            .map(|(_, row)| {
+                let cell = |name| server::text(&row.get(name).unwrap());
+                (cell("id"), cell("value"))
+            })
             .collect()
     }
 }

@@ -2,6 +2,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::cell::append_cell;
+use crate::message::RowObject;
+use crate::value::Value;
+use serde_json::Value as Json;
 
 /// Rows with these cells, in this order, compare so in either direction.
 fn check(data_type: DataType, rising: &[Json]) {
@@ -17,7 +21,7 @@ fn check(data_type: DataType, rising: &[Json]) {
             .map(|cell| {
                 let mut out = Vec::new();
                 term.append(
-                    &RowObject::from_iter([("c".to_owned(), cell.clone())]),
+                    &Row::from(&RowObject::from_iter([("c".to_owned(), cell.clone())])),
                     &mut out,
                 );
                 out
@@ -121,23 +125,53 @@ fn nulls_stand_where_they_are_asked_to() {
             };
             let encode = |cell: Json| {
                 let mut out = Vec::new();
-                term.append(&RowObject::from_iter([("c".to_owned(), cell)]), &mut out);
+                term.append(
+                    &Row::from(&RowObject::from_iter([("c".to_owned(), cell)])),
+                    &mut out,
+                );
                 out
             };
             assert_eq!(encode(Json::Null) < encode(json!(1)), nulls_first);
             let mut missing = Vec::new();
-            term.append(&RowObject::new(), &mut missing);
+            term.append(&Row::from(&RowObject::new()), &mut missing);
             assert_eq!(missing, encode(Json::Null));
         }
     }
 }
 
 #[test]
-fn minus_zero_is_zero() {
-    let mut zeros = [Vec::new(), Vec::new()];
-    append_float(-0.0, &mut zeros[0]);
-    append_float(0.0, &mut zeros[1]);
-    assert_eq!(zeros[0], zeros[1]);
+fn the_same_number_is_the_same_however_it_is_written() {
+    for same in [
+        &["0", "-0", "0.000", "0e9", "-0.0"][..],
+        &["1", "1.0", "1e0", "0.1e1", "10e-1"],
+        &["-1200", "-1.2e3", "-1200.0", "-0.0012E6"],
+    ] {
+        let encoded = same.iter().map(|text| {
+            let mut out = Vec::new();
+            append_number(text, &mut out).unwrap();
+            out
+        });
+        let different: std::collections::BTreeSet<_> = encoded.collect();
+        assert_eq!(different.len(), 1, "{same:?}");
+    }
+}
+
+#[test]
+fn what_is_no_number_has_no_place_among_them() {
+    for text in [
+        "",
+        "-",
+        "x",
+        "1x",
+        ".5",
+        "1e",
+        "1e99999999999",
+        "0x1",
+        "1-",
+        "٣",
+    ] {
+        assert_eq!(append_number(text, &mut Vec::new()), None, "{text}");
+    }
 }
 
 proptest! {
@@ -146,8 +180,14 @@ proptest! {
     fn bytes_order_as_values_do(a in texts(), b in texts(), x in any::<f64>(), y in any::<f64>()) {
         let encode = |text: &str, number: f64| {
             let mut out = Vec::new();
-            append_value(&Value::Text(text.to_owned()), &mut out);
-            append_value(&Value::Double(number), &mut out);
+            for (value, data_type) in [
+                (Value::Text(text.to_owned()), DataType::Text),
+                (Value::Double(number), DataType::Double),
+            ] {
+                let mut cell = Vec::new();
+                append_cell(&value, &mut cell);
+                append_ordered(str::from_utf8(&cell).unwrap(), data_type, &mut out).unwrap();
+            }
             out
         };
         let expected = Value::Text(a.clone())

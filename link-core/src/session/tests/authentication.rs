@@ -241,8 +241,7 @@ fn messages_follow_the_serialization_that_was_granted() {
             ..
         })
     ));
-    let message: ServerMessage = serde_json::from_value(error("s", "NOT_FOUND")).unwrap();
-    let frame = Frame::encode(&message, Serialization::Msgpack);
+    let frame = Frame::encode(&error("s", "NOT_FOUND"), Serialization::Msgpack);
     bench.input(Input::Frame { connection, frame });
     assert_eq!(bench.told(), ["ended: NOT_FOUND: no"]);
 }

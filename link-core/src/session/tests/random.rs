@@ -39,21 +39,21 @@ impl Copy {
 }
 
 fn shown(rows: &LiveRows) -> Vec<(i64, i64)> {
-    let number = |cell: &serde_json::Value| cell.as_str().unwrap().parse().unwrap();
+    let number = |row: &Row, column| cell(row, column).parse().unwrap();
     rows.rows()
-        .map(|(_, row)| (number(&row["id"]), number(&row["value"])))
+        .map(|(_, row)| (number(row, "id"), number(row, "value")))
         .collect()
 }
 
 /// A reader that follows `changes_since` has what a reader of everything has.
 fn follow(copy: &mut BTreeMap<Vec<u8>, (i64, i64)>, seen: &mut u64, rows: &LiveRows) {
     use crate::live_rows::RowChange;
-    let number = |cell: &serde_json::Value| cell.as_str().unwrap().parse().unwrap();
+    let number = |row: &Row, column| cell(row, column).parse().unwrap();
     if let Some(changes) = rows.changes_since(*seen) {
         for change in changes {
             match change {
                 RowChange::Put { position, row } => {
-                    let cells = (number(&row["id"]), number(&row["value"]));
+                    let cells = (number(row, "id"), number(row, "value"));
                     copy.insert(position.as_bytes().to_vec(), cells);
                 }
                 RowChange::Removed { position } => {

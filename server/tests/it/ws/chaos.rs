@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use kalam_link::{Auth, BackoffOptions, Client, HeartbeatOptions, Live, LiveStatus, RowObject};
+use kalam_link::{Auth, BackoffOptions, Client, HeartbeatOptions, Live, LiveStatus, Row};
 use serde_json::Value;
 
 use super::proxy::Proxy;
@@ -38,9 +38,12 @@ fn patient() -> HeartbeatOptions {
 }
 
 /// Columns of rows, in their order.
-fn cells(rows: &[Arc<RowObject>], columns: &[&str]) -> Vec<Value> {
+fn cells(rows: &[Arc<Row>], columns: &[&str]) -> Vec<Value> {
     rows.iter()
-        .map(|row| columns.iter().map(|name| row[*name].clone()).collect())
+        .map(|row| {
+            let row = row.cells();
+            columns.iter().map(|name| row[*name].clone()).collect()
+        })
         .collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kalam_link_core::SubscriptionId;
 use kalam_link_core::live_rows::LiveRows;
-use kalam_link_core::message::{Change, ResyncReason, RowObject};
+use kalam_link_core::message::{Change, ResyncReason, Row};
 use kalam_link_core::session::{Load, SubscriptionEvent};
 use kalam_link_core::time::Millis;
 use kalam_model::SeqId;
@@ -69,7 +69,7 @@ impl Observer {
         Ok(())
     }
 
-    fn row_of_load(&mut self, row: &RowObject) -> Result<(), String> {
+    fn row_of_load(&mut self, row: &Row) -> Result<(), String> {
         let seq = seq_of(row)?;
         let Some((load, seen)) = &mut self.in_load else {
             return Err(format!("{}: rows without a load: {row:?}", self.id));
@@ -105,7 +105,7 @@ impl Observer {
     }
 }
 
-fn seq_of(row: &RowObject) -> Result<SeqId, String> {
+fn seq_of(row: &Row) -> Result<SeqId, String> {
     row.get("_seq")
         .and_then(|seq| seq.as_str()?.parse().ok())
         .map(SeqId)

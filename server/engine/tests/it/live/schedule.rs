@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kalam_link_core::SubscriptionId;
 use kalam_link_core::live_rows::{LiveRows, LiveStatus};
-use kalam_link_core::message::{ResyncReason, RowObject, SubscribeOptions};
+use kalam_link_core::message::{ResyncReason, Row, SubscribeOptions};
 use kalam_link_core::session::{
     BackoffOptions, Delivery, Input, Session, SessionEvent, SessionOptions, Subscribe,
 };
@@ -417,7 +417,8 @@ fn without_expired(
     shown
 }
 
-fn item(row: &RowObject) -> Item {
+fn item(row: &Row) -> Item {
+    let row = row.cells();
     let number = |name: &str| row[name].as_str().map(|text| text.parse().unwrap());
     Item {
         id: number("id").unwrap(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::{FutureExt as _, StreamExt as _};
-use kalam_link::{Live, LiveStatus, RowObject};
+use kalam_link::{Live, LiveStatus, Row};
 use serde_json::json;
 
 use super::{client, ends_as, until};
@@ -82,7 +82,8 @@ impl Shown {
         }
     }
 
-    fn see(&mut self, row: &Arc<RowObject>) {
+    fn see(&mut self, row: &Arc<Row>) {
+        let row = row.cells();
         let number = |name: &str| -> i64 { row[name].as_str().unwrap().parse().unwrap() };
         let version = number("version");
         let newest = self.0.entry(number("id").to_string()).or_insert(version);
