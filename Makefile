@@ -1,12 +1,12 @@
 # Everything that a developer types. `setup` installs what is missing, so each of these works in a fresh clone.
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/kalamdb/target
-export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+export PATH := $(HOME)/.cache/kalamdb/node/node_modules/.bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
 CARGO_TEST := $(shell PATH="$(PATH)" sh -c 'command -v cargo-nextest' >/dev/null 2>&1 && echo 'nextest run' || echo test)
 WASM := wasm32-unknown-unknown
 
-.PHONY: setup setup-rust setup-js run shell test test-rust test-wasm check check-rust check-js release
+.PHONY: setup setup-rust setup-js run shell test test-rust test-wasm test-js check check-rust check-js release
 
 setup: setup-rust setup-js
 
@@ -27,7 +27,7 @@ shell: setup-rust
 	@cargo build --quiet --locked --workspace --bins --examples
 	@exec "$(CARGO_TARGET_DIR)/debug/kalam" $(ARGS)
 
-test: test-rust test-wasm
+test: test-rust test-wasm test-js
 
 test-rust: setup-rust
 	cargo $(CARGO_TEST) --workspace --locked
@@ -41,6 +41,13 @@ test-wasm: setup-rust
 	fi
 	@echo "wasm: kalam-link-core compiles for $(WASM) and has no runtime"
 
+# The npm package against the server of `make run`, in Node and in Chromium.
+test-js: setup-rust setup-js
+	cargo build --quiet --locked --workspace --bins --examples
+	npm run --silent --workspace kalam-link build
+	npm run --silent --workspace kalam-link size
+	npm run --silent --workspace kalam-link test
+
 check: check-rust check-js
 
 check-rust: setup-rust
@@ -48,8 +55,10 @@ check-rust: setup-rust
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --quiet --locked --package kalam-model --test it tidy
 
-check-js: setup-js
+check-js: setup-rust setup-js
 	npm run --silent lint
+	npm run --silent --workspace kalam-link build
+	npm run --silent --workspace kalam-link check
 
 release: setup-rust
 	cargo build --release --locked --package kalam-server --package kalam-cli

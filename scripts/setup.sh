@@ -7,6 +7,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The oldest Node that the tools run with, and the one that is taken if there is none.
+NODE_MAJOR=20
+NODE_INSTALLED=22
+NPM_INSTALLED=10
+node_home=$HOME/.cache/kalamdb/node
+PATH=$node_home/node_modules/.bin:$PATH
+
 part=${1:-all}
 wants() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -33,6 +40,8 @@ missing_packages() {
     if wants js; then
         has node || echo nodejs
         has npm || echo npm
+        # Tests of the npm package in a real browser.
+        has chromium || has chromium-browser || has google-chrome || echo chromium
     fi
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }
@@ -76,6 +85,30 @@ install_toolchain() {
     rustup toolchain install "$channel" --profile minimal --no-self-update "${wanted[@]}" >&2
 }
 
+node_major() { node --version 2>/dev/null | sed 's/^v//; s/\..*//'; }
+
+# Distributions ship a Node that is too old for the tools: take one of the npm registry then, for this project alone.
+install_node() {
+    local arch
+    case $(uname -m) in
+    x86_64) arch=x64 ;;
+    aarch64) arch=arm64 ;;
+    *) fail "please install node $NODE_MAJOR or newer" ;;
+    esac
+    say "installing Node $NODE_INSTALLED into $node_home"
+    mkdir -p "$node_home"
+    npm install --prefix "$node_home" --silent --no-fund --no-audit "node-linux-$arch@$NODE_INSTALLED" "npm@$NPM_INSTALLED" >&2
+    ln -sf "../node-linux-$arch/bin/node" "$node_home/node_modules/.bin/node"
+}
+
+# What makes JavaScript of the core's wasm: in exactly the version of the library.
+bindgen_version() { sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock; }
+has_bindgen() { [ "$(wasm-bindgen --version 2>/dev/null)" = "wasm-bindgen $(bindgen_version)" ]; }
+install_bindgen() {
+    say "installing wasm-bindgen $(bindgen_version)"
+    cargo install --quiet --version "$(bindgen_version)" --target-dir "${CARGO_TARGET_DIR:-target}/tools" wasm-bindgen-cli >&2
+}
+
 # node_modules keeps a copy of the lock file that it was made from.
 has_npm_packages() { cmp -s package-lock.json node_modules/.kalamdb-lock; }
 
@@ -95,7 +128,7 @@ if wants rust; then
 fi
 
 if wants js; then
-    node_major=$(node --version | sed 's/^v//; s/\..*//')
-    [ "$node_major" -ge 18 ] || fail "node $node_major is too old: please install node 18 or newer"
+    [ "$(node_major)" -ge "$NODE_MAJOR" ] || install_node
     has_npm_packages || install_npm_packages
+    has_bindgen || install_bindgen
 fi

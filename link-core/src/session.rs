@@ -155,6 +155,12 @@ impl Session {
         }
     }
 
+    /// Changes how a lost connection is sought again. A wait that has begun stays as long as it is.
+    pub fn set_backoff(&mut self, options: BackoffOptions) {
+        self.options.backoff = options;
+        self.memory.backoff.set_options(options);
+    }
+
     /// The next thing to do. `Wait` means there is nothing else.
     pub fn poll_output(&mut self, now: Millis) -> Output {
         self.outputs

@@ -70,16 +70,19 @@ impl Link {
     ) -> Self {
         let mut options = SessionOptions::new("");
         options.urls = urls.lines().map(str::to_owned).collect();
-        options.backoff = BackoffOptions {
-            delay_first_ms: whole(delay_first_ms),
-            delay_max_ms: whole(delay_max_ms),
-            attempts_max: u32::try_from(attempts_max).ok(),
-        };
+        options.backoff = backoff(delay_first_ms, delay_max_ms, attempts_max);
         Self {
             session: Session::new(options, seed.to_bits()),
             host,
             mirrors: Vec::new(),
         }
+    }
+
+    /// Changes how a lost connection is sought again, from the next failure on. The arguments are those of `new`.
+    #[wasm_bindgen(js_name = setReconnect)]
+    pub fn set_reconnect(&mut self, delay_first_ms: f64, delay_max_ms: f64, attempts_max: i32) {
+        self.session
+            .set_backoff(backoff(delay_first_ms, delay_max_ms, attempts_max));
     }
 
     pub fn connect(&mut self) {
@@ -317,6 +320,14 @@ impl Link {
         if let (Some(rows), Some((_, mirror))) = (self.session.rows(id), mirror) {
             self.host.event(&events::of_rows(id, rows, mirror));
         }
+    }
+}
+
+fn backoff(delay_first_ms: f64, delay_max_ms: f64, attempts_max: i32) -> BackoffOptions {
+    BackoffOptions {
+        delay_first_ms: whole(delay_first_ms),
+        delay_max_ms: whole(delay_max_ms),
+        attempts_max: u32::try_from(attempts_max).ok(),
     }
 }
 

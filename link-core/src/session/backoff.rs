@@ -23,6 +23,11 @@ impl Backoff {
         }
     }
 
+    /// From the next failure on.
+    pub(super) fn set_options(&mut self, options: BackoffOptions) {
+        self.options = options;
+    }
+
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }

@@ -41,7 +41,7 @@ fn user() -> wire::UserInfo {
 fn schemas_have_the_fields_of_the_wire_types() {
     check::<SqlRequest>(&wire::SqlRequest {
         sql: String::new(),
-        params: Some(Vec::new()),
+        params: Some(Vec::<Json>::new()),
         namespace_id: Some(String::new()),
         request_id: Some(String::new()),
     });

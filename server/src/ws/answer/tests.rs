@@ -1,6 +1,6 @@
 use kalam_link_core::UserId;
 use kalam_link_core::codec::decode_server;
-use kalam_link_core::message::ServerMessage;
+use kalam_link_core::message::{self, ServerMessage};
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -21,12 +21,17 @@ fn answer_of(rows: &str) -> Answer {
     }
 }
 
+fn decode(frame: &Frame, serialization: Serialization) -> message::QueryResult {
+    let ServerMessage::QueryResult(reply) = decode_server(frame, serialization).unwrap() else {
+        panic!("{frame:?}");
+    };
+    serde_json::from_str(reply.text.as_str()).unwrap()
+}
+
 /// What a client reads of the rows.
 fn read(rows: &str, serialization: Serialization) -> Json {
     let frame = encode("7".to_owned(), answer_of(rows), serialization);
-    let ServerMessage::QueryResult(result) = decode_server(&frame, serialization).unwrap() else {
-        panic!("{frame:?}");
-    };
+    let result = decode(&frame, serialization);
     assert_eq!((result.id.as_str(), result.took), ("7", 1.5));
     json!(result.results[0].rows)
 }
@@ -61,11 +66,7 @@ fn numbers_keep_their_last_bit() {
         }
         let rows = format!("[[{}]]", serde_json::to_string(&number).unwrap());
         let frame = encode(String::new(), answer_of(&rows), Serialization::Msgpack);
-        let ServerMessage::QueryResult(result) =
-            decode_server(&frame, Serialization::Msgpack).unwrap()
-        else {
-            panic!("{frame:?}");
-        };
+        let result = decode(&frame, Serialization::Msgpack);
         let read = result.results[0].rows.as_ref().unwrap()[0][0].as_f64();
         assert_eq!(read.map(f64::to_bits), Some(bits), "{rows}");
     }

@@ -433,7 +433,7 @@ async fn a_double_comes_back_to_the_last_bit() {
         "CREATE TABLE app.measured (id BIGINT PRIMARY KEY, value DOUBLE) WITH (TYPE='SHARED')",
     )
     .await;
-    for (id, value) in [0.1 + 0.2, 3.141_592_653_589_793, 3.140_163_609_120_872e-57]
+    for (id, value) in [0.1 + 0.2, std::f64::consts::PI, 3.140_163_609_120_872e-57]
         .into_iter()
         .enumerate()
     {
@@ -441,6 +441,10 @@ async fn a_double_comes_back_to_the_last_bit() {
         let body = json!({"sql": sql, "params": [id, value]});
         let answer = node.answer("root", &body).await.json();
         let back = answer["results"][0]["rows"][0][0].as_f64();
-        assert_eq!(back.map(f64::to_bits), Some(f64::to_bits(value)), "{answer}");
+        assert_eq!(
+            back.map(f64::to_bits),
+            Some(f64::to_bits(value)),
+            "{answer}"
+        );
     }
 }

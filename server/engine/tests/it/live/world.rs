@@ -9,8 +9,10 @@ use kalam_engine::live::{
     Bounds, Conn, ConnOptions, Identity, Live, LoadJob, Loaded, Output, Peer,
 };
 use kalam_link_core::Role;
-use kalam_link_core::codec::{Frame, decode_client};
-use kalam_link_core::message::{BatchStatus, ChangeReason, ChangeType, ServerMessage};
+use kalam_link_core::codec::{Frame, decode_client, decode_server};
+use kalam_link_core::message::{
+    BatchStatus, ChangeReason, ChangeType, Serialization, ServerMessage,
+};
 use kalam_link_core::session::ConnectionId;
 use kalam_link_core::testing::{self, PeerOutput};
 use kalam_link_core::time::Millis;
@@ -465,7 +467,7 @@ fn item(row: &Row) -> Item {
 /// The frame as a server with that bug would send it.
 fn distorted(frame: Frame, cause: Cause, bug: Option<Bug>) -> Option<Frame> {
     let Some(bug) = bug else { return Some(frame) };
-    let Ok(mut message) = serde_json::from_slice::<ServerMessage>(frame.as_bytes()) else {
+    let Ok(mut message) = decode_server(&frame, Serialization::Json) else {
         return Some(frame);
     };
     let loaded = matches!(cause, Cause::Loaded { .. });

@@ -11,7 +11,7 @@ struct Allowed {
     heavy: &'static [&'static str],
 }
 
-const TABLE: [Allowed; 9] = [
+const TABLE: [Allowed; 10] = [
     Allowed {
         package: "kalam-link-core",
         ours: &[],
@@ -21,6 +21,11 @@ const TABLE: [Allowed; 9] = [
         package: "kalam-link",
         ours: &["kalam-link-core"],
         heavy: &["tokio", "tokio-tungstenite", "futures", "reqwest"],
+    },
+    Allowed {
+        package: "kalam-link-wasm",
+        ours: &["kalam-link-core"],
+        heavy: &["wasm-bindgen"],
     },
     Allowed {
         package: "kalam-model",

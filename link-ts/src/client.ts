@@ -1,0 +1,449 @@
+import { type AuthKind, type AuthProvider, TokenSource } from "./auth.js";
+import { type CoreEvent, loadCore, refreshAt } from "./core.js";
+import { KalamError } from "./errors.js";
+import {
+  DELAY_FIRST_MS,
+  DELAY_MAX_MS,
+  ENDLESS,
+  Host,
+  type SocketConstructor,
+} from "./host.js";
+import { Http } from "./http.js";
+import type { LiveQuery } from "./live.js";
+import { type Platform, watchNetwork } from "./platform.js";
+import { runQuery } from "./query.js";
+import { deleteFrom, insertInto, updateSet } from "./statements.js";
+import { Subscriptions } from "./subscriptions.js";
+import type {
+  LiveOptions,
+  QueryAnswer,
+  QueryOptions,
+  ReconnectOptions,
+  Row,
+  SubscribeOptions,
+  SubscriptionEvent,
+  SubscriptionInfo,
+} from "./types.js";
+import { RowReader, type ValueOptions } from "./values.js";
+
+/** Settings of a client. */
+export interface ClientOptions {
+  /** Address of the server, `http://host:8080`; several are tried in turn. */
+  url: string | string[];
+  auth?: AuthKind | AuthProvider;
+  /** The older form of `Auth.basic`. */
+  username?: string;
+  password?: string;
+  /** Namespace of names without one, in queries. */
+  namespace?: string;
+  /** TIMESTAMP and DATETIME as `Date`, or as the number of microseconds since 1970 (`date`). */
+  timestamps?: ValueOptions["timestamps"];
+  reconnect?: ReconnectOptions;
+  /** Instead of the platform's own. */
+  fetch?: typeof fetch;
+  /** Instead of the platform's own. */
+  WebSocket?: SocketConstructor;
+}
+
+type Unlisten = () => void;
+
+/** A client of one server: queries over HTTP, everything live over one socket. Made by {@link createClient}. */
+export class KalamClient {
+  readonly #platform: Platform;
+  readonly #options: ClientOptions;
+  readonly #urls: string[];
+  readonly #values: ValueOptions;
+  readonly #http: Http;
+  readonly #tokens: TokenSource;
+  readonly #subscriptions: Subscriptions;
+  #reconnect: ReconnectOptions;
+  #host: Host | undefined;
+  #starting: Promise<Host> | undefined;
+  #unwatch: Unlisten = () => {};
+  /** What the server saw last. */
+  #token: string | undefined;
+  /** Why there was no token, of which the core knows only the text. */
+  #noToken: KalamError | undefined;
+  #isConnected = false;
+  #isAutoReconnect = true;
+  #attempts = 0;
+  #connecting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  readonly #onConnect = new Set<() => void>();
+  readonly #onDisconnect = new Set<(message: string) => void>();
+  readonly #onError = new Set<(error: KalamError) => void>();
+
+  /** @internal */
+  constructor(options: ClientOptions, platform: Platform) {
+    this.#platform = platform;
+    this.#options = options;
+    this.#urls = [options.url].flat();
+    this.#values = { timestamps: options.timestamps ?? "date" };
+    this.#reconnect = options.reconnect ?? {};
+    this.#http = new Http(this.#urls, options.fetch ?? globalThis.fetch);
+    this.#tokens = new TokenSource(this.#http, authOf(options), refreshAt);
+    this.#subscriptions = new Subscriptions({
+      values: this.#values,
+      withHost: (use) => this.#withHost(use),
+      host: () => this.#host,
+      report: (error) => this.#report(error),
+    });
+  }
+
+  /** Opens the socket. Not needed: what is live opens it. Rejects when every server was tried in vain. */
+  async connect(): Promise<void> {
+    const host = await this.#start();
+    if (host.isReady) return;
+    const opened = new Promise<void>((resolve, reject) => {
+      this.#connecting.push({ resolve, reject });
+    });
+    host.run((link) => link.connect());
+    return opened;
+  }
+
+  /** Closes the socket and stays away until `connect`. Subscriptions are kept, and go on after that. */
+  async disconnect(): Promise<void> {
+    const host = this.#host ?? (await this.#starting);
+    host?.run((link) => link.disconnect());
+  }
+
+  /** Whether the socket is open and signed in. */
+  isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /**
+   * Runs one or several statements over HTTP.
+   *
+   * @example
+   * ```ts
+   * const { rows } = await client.query("SELECT * FROM chat.messages WHERE id = $1", [7n]);
+   * ```
+   */
+  async query(
+    sql: string,
+    params?: readonly unknown[],
+    options: QueryOptions = {},
+  ): Promise<QueryAnswer> {
+    await loadCore(this.#platform.loadModule);
+    const namespace = options.namespace ?? this.#options.namespace;
+    const request =
+      namespace === undefined ? options : { ...options, namespace };
+    const envelope = await runQuery(
+      this.#http,
+      this.#tokens,
+      sql,
+      params,
+      request,
+    );
+    const { results, took } = envelope;
+    return {
+      results,
+      took,
+      rows: <T = Row>(statement = results.length - 1): T[] => {
+        const { schema = [], rows = [] } = results[statement] ?? {};
+        const reader = new RowReader(schema, this.#values);
+        return rows.map((cells) => reader.object<T>(cells));
+      },
+    };
+  }
+
+  /** The first row of a query, if there is one. */
+  async queryOne<T = Row>(
+    sql: string,
+    params?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<T | undefined> {
+    return (await this.query(sql, params, options)).rows<T>()[0];
+  }
+
+  /** Inserts rows, given as objects, and returns them as they are stored. */
+  async insert<T = Row>(
+    table: string,
+    rows: Row | readonly Row[],
+    options?: QueryOptions,
+  ): Promise<T[]> {
+    const { sql, params } = insertInto(table, [rows].flat() as Row[]);
+    return (await this.query(sql, params, options)).rows<T>();
+  }
+
+  /** Sets columns of the rows that have these values, and returns how many there were. */
+  async update(
+    table: string,
+    where: Row,
+    set: Row,
+    options?: QueryOptions,
+  ): Promise<number> {
+    const { sql, params } = updateSet(table, where, set);
+    return count(await this.query(sql, params, options));
+  }
+
+  /** Deletes the rows that have these values, and returns how many there were. */
+  async delete(
+    table: string,
+    where: Row,
+    options?: QueryOptions,
+  ): Promise<number> {
+    const { sql, params } = deleteFrom(table, where);
+    return count(await this.query(sql, params, options));
+  }
+
+  /** Runs statements on the rows of another user, for those who may. */
+  async executeAs(
+    user: string,
+    sql: string,
+    options?: QueryOptions,
+  ): Promise<QueryAnswer> {
+    const name = user.replaceAll("'", "''");
+    return this.query(`EXECUTE AS USER '${name}' (${sql})`, undefined, options);
+  }
+
+  /** Follows a table. Returns a function that ends it. */
+  async subscribe<T = Row>(
+    table: string,
+    callback: (event: SubscriptionEvent<T>) => void,
+    options: SubscribeOptions = {},
+  ): Promise<() => void> {
+    return this.subscribeWithSql(`SELECT * FROM ${table}`, callback, options);
+  }
+
+  /** Follows a query, event by event. Returns a function that ends it. */
+  async subscribeWithSql<T = Row>(
+    sql: string,
+    callback: (event: SubscriptionEvent<T>) => void,
+    options: SubscribeOptions = {},
+  ): Promise<() => void> {
+    const id = await this.#subscriptions.events(sql, callback, options);
+    return () => this.#subscriptions.end(id);
+  }
+
+  /**
+   * Follows a query, as the rows that it has.
+   *
+   * @example
+   * ```ts
+   * const messages = client.live<Message>("SELECT * FROM chat.messages WHERE room = $1 ORDER BY id", ["lobby"]);
+   * messages.onRows((rows) => render(rows));
+   * ```
+   */
+  live<T = Row>(
+    sql: string,
+    params?: readonly unknown[],
+    options: LiveOptions = {},
+  ): LiveQuery<T> {
+    return this.#subscriptions.live<T>(sql, params, options);
+  }
+
+  getSubscriptionCount(): number {
+    return this.#subscriptions.list().length;
+  }
+
+  getSubscriptions(): SubscriptionInfo[] {
+    return this.#subscriptions.list();
+  }
+
+  /** Whether there is a subscription of that table, or of a query that names it. */
+  isSubscribedTo(table: string): boolean {
+    return this.#subscriptions.names(table);
+  }
+
+  /** The last seq that a subscription received. */
+  getLastSeqId(id: string): number | undefined {
+    return this.#subscriptions.list().find((one) => one.id === id)?.lastSeqId;
+  }
+
+  unsubscribe(id: string): void {
+    this.#subscriptions.end(id);
+  }
+
+  unsubscribeAll(): void {
+    for (const { id } of this.#subscriptions.list())
+      this.#subscriptions.end(id);
+  }
+
+  /** Whether a lost connection is sought again (yes). */
+  setAutoReconnect(on: boolean): void {
+    this.#isAutoReconnect = on;
+  }
+
+  /** Bounds of the delays between tries, in ms. Takes effect with the next failure. */
+  setReconnectDelay(firstMs: number, maxMs?: number): void {
+    const delayMaxMs = maxMs ?? this.#reconnect.delayMaxMs;
+    this.#reconnect = { ...this.#reconnect, delayFirstMs: firstMs };
+    if (delayMaxMs !== undefined) this.#reconnect.delayMaxMs = delayMaxMs;
+    this.#applyReconnect();
+  }
+
+  /** Failures in a row before the client gives up; 0: without end. */
+  setMaxReconnectAttempts(attempts: number): void {
+    const { attemptsMax: _, ...others } = this.#reconnect;
+    this.#reconnect =
+      attempts > 0 ? { ...others, attemptsMax: attempts } : others;
+    this.#applyReconnect();
+  }
+
+  /** Tries since the connection was last open. */
+  getReconnectAttempts(): number {
+    return this.#attempts;
+  }
+
+  isReconnecting(): boolean {
+    return this.#attempts > 0 && !this.#isConnected;
+  }
+
+  onConnect(listener: () => void): Unlisten {
+    return listen(this.#onConnect, listener);
+  }
+
+  onDisconnect(listener: (message: string) => void): Unlisten {
+    return listen(this.#onDisconnect, listener);
+  }
+
+  onError(listener: (error: KalamError) => void): Unlisten {
+    return listen(this.#onError, listener);
+  }
+
+  #applyReconnect(): void {
+    this.#host?.run((link) =>
+      link.setReconnect(
+        this.#reconnect.delayFirstMs ?? DELAY_FIRST_MS,
+        this.#reconnect.delayMaxMs ?? DELAY_MAX_MS,
+        this.#reconnect.attemptsMax ?? ENDLESS,
+      ),
+    );
+  }
+
+  /** Does something with the host now, or as soon as there is one. */
+  #withHost(use: (host: Host) => void): void {
+    if (this.#host) {
+      use(this.#host);
+      return;
+    }
+    this.#start().then(use, (error) => this.#report(toKalamError(error)));
+  }
+
+  async #start(): Promise<Host> {
+    this.#starting ??= this.#open();
+    return this.#starting;
+  }
+
+  async #open(): Promise<Host> {
+    try {
+      const given = this.#options.WebSocket;
+      const [socket] = await Promise.all([
+        given ?? this.#platform.loadSocket(),
+        loadCore(this.#platform.loadModule),
+      ]);
+      const host = new Host({
+        urls: this.#urls,
+        reconnect: this.#reconnect,
+        socket,
+        onEvent: (event) => this.#take(event),
+        onAsk: async (reason) => {
+          try {
+            this.#noToken = undefined;
+            this.#token = await this.#tokens.get(reason, this.#token);
+            return this.#token;
+          } catch (error) {
+            this.#noToken = toKalamError(error);
+            throw this.#noToken;
+          }
+        },
+        onBroken: (error) => this.#fail(error),
+      });
+      this.#unwatch = watchNetwork((hint) => host.run((link) => link[hint]()));
+      this.#host = host;
+      return host;
+    } catch (error) {
+      this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  #take(event: CoreEvent): void {
+    switch (event.type) {
+      case "connected":
+        this.#isConnected = true;
+        this.#attempts = 0;
+        for (const { resolve } of this.#connecting.splice(0)) resolve();
+        for (const listener of this.#onConnect) listener();
+        return;
+      case "disconnected":
+        this.#disconnected(event.message, event.retry_at !== undefined);
+        return;
+      case "failed":
+        this.#fail(this.#noToken ?? new KalamError(event));
+        return;
+      case "refused":
+        this.#report(new KalamError(event));
+        return;
+      case "query":
+        return;
+      default:
+        this.#subscriptions.take(event);
+    }
+  }
+
+  #disconnected(message: string, isRetrying: boolean): void {
+    const wasConnected = this.#isConnected;
+    this.#isConnected = false;
+    this.#attempts += 1;
+    if (wasConnected)
+      for (const listener of this.#onDisconnect) listener(message);
+    const isHopeless = !isRetrying || this.#attempts >= this.#urls.length;
+    if (isHopeless && !wasConnected) {
+      const error = new KalamError({
+        code: "UNREACHABLE",
+        message,
+        retryable: true,
+      });
+      for (const { reject } of this.#connecting.splice(0)) reject(error);
+    }
+    if (isRetrying && !this.#isAutoReconnect)
+      queueMicrotask(() => this.#host?.run((link) => link.disconnect()));
+  }
+
+  /** Nothing more will come, until `connect`. */
+  #fail(error: KalamError): void {
+    this.#isConnected = false;
+    for (const { reject } of this.#connecting.splice(0)) reject(error);
+    this.#subscriptions.fail(error);
+    this.#report(error);
+    if (error.code === "INTERNAL_ERROR") {
+      this.#unwatch();
+      this.#host = undefined;
+      this.#starting = undefined;
+    }
+  }
+
+  #report(error: KalamError): void {
+    for (const listener of this.#onError) listener(error);
+  }
+}
+
+function authOf(options: ClientOptions): AuthKind | AuthProvider {
+  if (options.auth) return options.auth;
+  const { username, password } = options;
+  return username === undefined
+    ? { kind: "none" }
+    : { kind: "basic", user: username, password: password ?? "" };
+}
+
+function listen<F>(listeners: Set<F>, listener: F): Unlisten {
+  listeners.add(listener);
+  return () => {
+    listeners.delete(listener);
+  };
+}
+
+function count(answer: QueryAnswer): number {
+  return answer.results.at(-1)?.row_count ?? 0;
+}
+
+function toKalamError(cause: unknown): KalamError {
+  if (cause instanceof KalamError) return cause;
+  return new KalamError({
+    code: "INTERNAL_ERROR",
+    message: `the client could not start: ${String(cause)}`,
+    cause,
+  });
+}

@@ -1,0 +1,68 @@
+// The code of README.md runs as it stands there.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import ts from "typescript";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import * as link from "../../dist/node.js";
+import { TestServer } from "../support/server.js";
+
+const text = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+const blocks = [...text.matchAll(/^```ts( first)?\n(.*?)^```$/gms)].map(
+  ([, , code]) => code ?? "",
+);
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await TestServer.start();
+});
+
+afterAll(() => server.dispose());
+
+/** Runs a block with a client, and returns what it printed. */
+async function run(code: string): Promise<unknown[][]> {
+  const there = code
+    .replaceAll("http://localhost:8080", server.url)
+    .replace("the password that the server showed", server.password)
+    .replaceAll(/import \{(.*?)\} from "kalam-link";/g, "const {$1} = link;");
+  const { outputText } = ts.transpileModule(there, {
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+    },
+  });
+  const client = link.createClient({
+    url: server.url,
+    auth: link.Auth.basic(server.user, server.password),
+  });
+  const said: unknown[][] = [];
+  const console = { log: (...words: unknown[]) => said.push(words) };
+  // Its own `client` stands in a block of its own.
+  const body = `{ ${outputText} }`;
+  const AsyncFunction = (async () => {}).constructor as new (
+    ...parts: string[]
+  ) => (...values: unknown[]) => Promise<void>;
+  await new AsyncFunction("link", "client", "console", "fetchToken", body)(
+    link,
+    client,
+    console,
+    async () => "t",
+  );
+  await client.disconnect();
+  return said;
+}
+
+test("the first program prints the rows", async () => {
+  expect(await run(blocks[0] ?? "")).toEqual([[["Mountains or the sea?"]]]);
+});
+
+test("every other block runs", async () => {
+  expect(blocks.length).toBeGreaterThan(5);
+  for (const block of blocks.slice(1)) {
+    const said = await run(block);
+    if (block.includes("mesages"))
+      expect(said).toEqual([
+        ["TABLE_NOT_FOUND", expect.stringContaining("chat.messages")],
+      ]);
+  }
+});
