@@ -63,6 +63,17 @@ const packedCore = {
   },
 };
 
+/** Makes parts of the package take errors from its main part, so that there is one class `KalamError`. */
+const sharedErrors = {
+  name: "shared-errors",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/errors\.js$/ }, () => ({
+      path: "kalam-link",
+      external: true,
+    }));
+  },
+};
+
 const common = {
   outDir: dist,
   target: "es2022",
@@ -72,7 +83,7 @@ const common = {
   minify: true,
   treeshake: true,
   splitting: false,
-  external: ["ws", "react", "@tanstack/db", /\.wasm$/],
+  external: ["kalam-link", "ws", "react", "@tanstack/db", /\.wasm$/],
   esbuildPlugins: [packedCore],
   silent: true,
 };
@@ -83,11 +94,14 @@ async function bundle() {
   await build({ ...common, format: ["esm"], entry: entry("browser") });
   await build({ ...common, format: ["esm", "cjs"], entry: entry("node") });
   await build({ ...common, format: ["esm"], entry: entry("workerd") });
-  await build({
-    ...common,
-    format: ["esm", "cjs"],
-    entry: { react: join(here, "src/react.tsx") },
-  });
+  const parts = { react: "react.tsx", "tanstack-db": "tanstack-db.ts" };
+  for (const [name, file] of Object.entries(parts))
+    await build({
+      ...common,
+      format: ["esm", "cjs"],
+      esbuildPlugins: [sharedErrors],
+      entry: { [name]: join(here, "src", file) },
+    });
   mkdirSync(join(dist, "wasm"), { recursive: true });
   copyFileSync(BOUND, join(dist, "wasm", `${CRATE}_bg.wasm`));
 }

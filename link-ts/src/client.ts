@@ -1,6 +1,6 @@
 import { type AuthKind, type AuthProvider, TokenSource } from "./auth.js";
 import { type CoreEvent, loadCore, refreshAt } from "./core.js";
-import { KalamError } from "./errors.js";
+import { guarded, KalamError } from "./errors.js";
 import {
   DELAY_FIRST_MS,
   DELAY_MAX_MS,
@@ -365,7 +365,7 @@ export class KalamClient {
         this.#isConnected = true;
         this.#attempts = 0;
         for (const { resolve } of this.#connecting.splice(0)) resolve();
-        for (const listener of this.#onConnect) listener();
+        for (const listener of this.#onConnect) guarded(listener);
         return;
       case "disconnected":
         this.#disconnected(event.message, event.retry_at !== undefined);
@@ -388,7 +388,8 @@ export class KalamClient {
     this.#isConnected = false;
     this.#attempts += 1;
     if (wasConnected)
-      for (const listener of this.#onDisconnect) listener(message);
+      for (const listener of this.#onDisconnect)
+        guarded(() => listener(message));
     const isHopeless = !isRetrying || this.#attempts >= this.#urls.length;
     if (isHopeless && !wasConnected) {
       const error = new KalamError({
@@ -416,7 +417,7 @@ export class KalamClient {
   }
 
   #report(error: KalamError): void {
-    for (const listener of this.#onError) listener(error);
+    for (const listener of this.#onError) guarded(() => listener(error));
   }
 }
 

@@ -61,3 +61,14 @@ export class KalamError extends Error {
 export function abortReason(signal: AbortSignal): unknown {
   return signal.reason ?? new DOMException("aborted", "AbortError");
 }
+
+/** Calls a listener. One that throws must not stop the others: its error goes where uncaught errors go. */
+export function guarded(listener: () => void): void {
+  try {
+    listener();
+  } catch (cause) {
+    queueMicrotask(() => {
+      throw cause;
+    });
+  }
+}

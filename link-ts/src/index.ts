@@ -1,7 +1,12 @@
 export { Auth, type AuthKind, type AuthProvider } from "./auth.js";
 export type { ClientOptions, KalamClient } from "./client.js";
 export { KalamError } from "./errors.js";
-export type { LiveQuery, RowsListener } from "./live.js";
+export type {
+  EditsListener,
+  LiveEdit,
+  LiveQuery,
+  RowsListener,
+} from "./live.js";
 export type {
   BatchControl,
   DataType,

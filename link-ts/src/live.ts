@@ -1,10 +1,23 @@
-import type { SubscriptionCoreEvent } from "./core.js";
-import { abortReason, KalamError } from "./errors.js";
+import type { Edit, SubscriptionCoreEvent } from "./core.js";
+import { abortReason, guarded, KalamError } from "./errors.js";
 import type { Field, LiveStatus, Row } from "./types.js";
 import { RowReader, type ValueOptions } from "./values.js";
 
 /** What `onRows` is given. */
 export type RowsListener<T> = (rows: readonly T[], status: LiveStatus) => void;
+
+/** One step from the rows that a listener had to those of now. Positions are those after the steps before it. */
+export type LiveEdit<T> =
+  | { kind: "reset"; rows: readonly T[] }
+  | { kind: "insert"; index: number; row: T }
+  | { kind: "replace"; index: number; row: T; old: T }
+  | { kind: "remove"; index: number; old: T };
+
+/** What `onEdits` is given. */
+export type EditsListener<T> = (
+  edits: readonly LiveEdit<T>[],
+  status: LiveStatus,
+) => void;
 
 /** What a live query needs of its client. */
 export interface LiveOwner {
@@ -28,6 +41,9 @@ export class LiveQuery<T = Row> implements AsyncIterable<readonly T[]> {
   readonly sql: string;
   readonly #owner: LiveOwner;
   readonly #listeners = new Set<RowsListener<T>>();
+  readonly #editors = new Set<EditsListener<T>>();
+  /** Not yet told to those who listen to edits. */
+  #edits: LiveEdit<T>[] = [];
   #reader: RowReader | undefined;
   #rows: T[] = [];
   /** What was handed out last; void after an edit. */
@@ -79,6 +95,31 @@ export class LiveQuery<T = Row> implements AsyncIterable<readonly T[]> {
     if (this.#version > 0) listener(this.rows, this.#status);
     return () => {
       this.#listeners.delete(listener);
+    };
+  }
+
+  /**
+   * Calls a function with what changes, for those who keep the rows elsewhere: in a list on the screen, in a store.
+   * It begins with a `reset` to the rows of now, if there are any yet.
+   *
+   * @returns a function that ends it
+   *
+   * @example
+   * ```ts
+   * const messages = client.live<Message>("SELECT * FROM chat.messages");
+   * messages.onEdits((edits) => {
+   *   for (const edit of edits) if (edit.kind === "insert") console.log("new", edit.row.body);
+   * });
+   * ```
+   */
+  onEdits(listener: EditsListener<T>): () => void {
+    // Those who were there before hear the same steps from the rows that they had.
+    this.#flush();
+    this.#editors.add(listener);
+    if (this.#version > 0)
+      listener([{ kind: "reset", rows: this.rows }], this.#status);
+    return () => {
+      this.#editors.delete(listener);
     };
   }
 
@@ -155,13 +196,30 @@ export class LiveQuery<T = Row> implements AsyncIterable<readonly T[]> {
 
   #reset(rows: Row[]): void {
     this.#rows = rows.map((row) => this.#convert(row));
+    if (this.#editors.size > 0)
+      this.#edits = [{ kind: "reset", rows: this.#rows.slice() }];
   }
 
-  #edit([kind, index, row]: [number, number, Row?]): void {
-    if (row === undefined) this.#rows.splice(index, 1);
-    else if (kind === 2) this.#rows[index] = this.#convert(row);
-    else if (index === this.#rows.length) this.#rows.push(this.#convert(row));
-    else this.#rows.splice(index, 0, this.#convert(row));
+  #edit(edit: Edit): void {
+    const step = this.#apply(edit);
+    if (this.#editors.size > 0) this.#edits.push(step);
+  }
+
+  #apply([kind, index, given]: Edit): LiveEdit<T> {
+    const rows = this.#rows;
+    const old = rows[index] as T;
+    if (given === undefined) {
+      rows.splice(index, 1);
+      return { kind: "remove", index, old };
+    }
+    const row = this.#convert(given);
+    if (kind === 2) {
+      rows[index] = row;
+      return { kind: "replace", index, row, old };
+    }
+    if (index === rows.length) rows.push(row);
+    else rows.splice(index, 0, row);
+    return { kind: "insert", index, row };
   }
 
   #convert(row: Row): T {
@@ -174,11 +232,20 @@ export class LiveQuery<T = Row> implements AsyncIterable<readonly T[]> {
     this.#isTelling = true;
     queueMicrotask(() => {
       this.#isTelling = false;
-      if (!this.#isClosed)
+      if (!this.#isClosed) {
+        this.#flush();
         for (const listener of this.#listeners)
-          listener(this.rows, this.#status);
+          guarded(() => listener(this.rows, this.#status));
+      }
       this.#wake();
     });
+  }
+
+  #flush(): void {
+    const edits = this.#edits;
+    this.#edits = [];
+    for (const listener of this.#editors)
+      guarded(() => listener(edits, this.#status));
   }
 
   #wake(): void {

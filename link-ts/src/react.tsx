@@ -1,3 +1,10 @@
+import type {
+  KalamClient,
+  KalamError,
+  LiveQuery,
+  LiveStatus,
+  Row,
+} from "kalam-link";
 import {
   createContext,
   type ReactNode,
@@ -9,10 +16,6 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
-import type { KalamClient } from "./client.js";
-import type { KalamError } from "./errors.js";
-import type { LiveQuery } from "./live.js";
-import type { LiveStatus, Row } from "./types.js";
 
 const Client = createContext<KalamClient | undefined>(undefined);
 

@@ -49,7 +49,8 @@ export function deleteFrom(table: string, where: Row): Statement {
   return { sql: `DELETE FROM ${named(table)} WHERE ${filter}`, params };
 }
 
-function conditions(where: Row, params: unknown[]): string {
+/** `a = $1 AND b IS NULL`; appends what `$1` stands for. */
+export function conditions(where: Row, params: unknown[]): string {
   const entries = Object.entries(where);
   // Every row is too much to say by leaving something out.
   if (entries.length === 0) throw invalid("`where` names no column");
@@ -66,7 +67,8 @@ function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-function named(table: string): string {
+/** The name, if it is one. */
+export function named(table: string): string {
   if (!TABLE.test(table)) throw invalid(`\`${table}\` is no name of a table`);
   return table;
 }

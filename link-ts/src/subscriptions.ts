@@ -1,5 +1,5 @@
 import type { SubscriptionCoreEvent } from "./core.js";
-import { KalamError } from "./errors.js";
+import { guarded, KalamError } from "./errors.js";
 import type { Host } from "./host.js";
 import { LiveQuery } from "./live.js";
 import type {
@@ -49,11 +49,11 @@ export class Subscriptions {
     const entry = this.#enter(sql, options.signal, {
       take: (event) => {
         const told = reader.read(event);
-        if (told) this.#call(() => callback(told));
+        if (told) guarded(() => callback(told));
       },
       fail: (error) => {
         const subscription_id = entry.id;
-        this.#call(() => callback({ type: "error", subscription_id, error }));
+        guarded(() => callback({ type: "error", subscription_id, error }));
       },
     });
     this.#begin(entry, (host) =>
@@ -168,17 +168,6 @@ export class Subscriptions {
       tell(host);
       host.run((link) => link.connect());
     });
-  }
-
-  /** A callback that throws must not stop the others. */
-  #call(callback: () => void): void {
-    try {
-      callback();
-    } catch (cause) {
-      queueMicrotask(() => {
-        throw cause;
-      });
-    }
   }
 }
 

@@ -1,15 +1,23 @@
 // The code of README.md runs as it stands there.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import * as tanstackDb from "@tanstack/db";
 import ts from "typescript";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as link from "../../dist/node.js";
+import * as collections from "../../dist/tanstack-db.js";
 import { TestServer } from "../support/server.js";
 
 const text = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
 const blocks = [...text.matchAll(/^```ts( first)?\n(.*?)^```$/gms)].map(
   ([, , code]) => code ?? "",
 );
+
+const modules: Record<string, unknown> = {
+  "kalam-link": link,
+  "kalam-link/tanstack-db": collections,
+  "@tanstack/db": tanstackDb,
+};
 
 let server: TestServer;
 
@@ -24,7 +32,7 @@ async function run(code: string): Promise<unknown[][]> {
   const there = code
     .replaceAll("http://localhost:8080", server.url)
     .replace("the password that the server showed", server.password)
-    .replaceAll(/import \{(.*?)\} from "kalam-link";/g, "const {$1} = link;");
+    .replaceAll(/import \{(.*?)\} from (".*?");/g, "const {$1} = modules[$2];");
   const { outputText } = ts.transpileModule(there, {
     compilerOptions: {
       target: ts.ScriptTarget.ES2022,
@@ -42,8 +50,8 @@ async function run(code: string): Promise<unknown[][]> {
   const AsyncFunction = (async () => {}).constructor as new (
     ...parts: string[]
   ) => (...values: unknown[]) => Promise<void>;
-  await new AsyncFunction("link", "client", "console", "fetchToken", body)(
-    link,
+  await new AsyncFunction("modules", "client", "console", "fetchToken", body)(
+    modules,
     client,
     console,
     async () => "t",
