@@ -32,14 +32,16 @@ test: test-rust test-wasm test-js
 test-rust: setup-rust
 	cargo $(CARGO_TEST) --workspace --locked
 
-# The client core must compile for browsers, without a runtime in its dependency tree.
-test-wasm: setup-rust
+# The client core must compile for browsers, without a runtime in its dependency tree, and do there what it does here.
+test-wasm: setup-rust setup-js
 	cargo check --locked --package kalam-link-core --target $(WASM)
 	@tree=$$(cargo tree --locked --package kalam-link-core --target $(WASM) --edges normal --prefix none) && \
 	if printf '%s\n' "$$tree" | grep -E '^(tokio|getrandom|rand|web-sys) '; then \
 		echo "kalam-link-core depends on the crates above" >&2; exit 1; \
 	fi
 	@echo "wasm: kalam-link-core compiles for $(WASM) and has no runtime"
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner cargo test --locked \
+		--package kalam-link-core --package kalam-link-wasm --lib --tests --target $(WASM)
 
 # The npm package against the server of `make run`, in Node and in Chromium.
 test-js: setup-rust setup-js

@@ -30,6 +30,9 @@ has_libclang() {
         compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
 }
 
+# Ubuntu has its own names for Chromium.
+on_ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
+
 missing_packages() {
     if wants rust; then
         has c++ && has cc && has ar || echo build-essential
@@ -40,8 +43,11 @@ missing_packages() {
     if wants js; then
         has node || echo nodejs
         has npm || echo npm
-        # Tests of the npm package in a real browser.
-        has chromium || has chromium-browser || has google-chrome || echo chromium
+        # Tests in a real browser, and what drives it for those of the core.
+        local browser=chromium driver=chromium-driver
+        on_ubuntu && browser=chromium-browser driver=chromium-chromedriver
+        has chromium || has chromium-browser || has google-chrome || echo "$browser"
+        has chromedriver || echo "$driver"
     fi
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }

@@ -120,6 +120,8 @@ mod tests {
     use base64::Engine as _;
 
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn token(payload: &str) -> Token {
         let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload);

@@ -248,5 +248,5 @@ fn embedding(cell: &Json, length: u32) -> Option<Vec<f32>> {
         .collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;

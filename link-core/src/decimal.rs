@@ -203,6 +203,8 @@ impl Ord for Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn check(text: &str, shown: &str) {
         assert_eq!(

@@ -169,6 +169,8 @@ pub struct UnknownRole(pub String);
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn i1_seq_rises_when_the_clock_goes_back() {

@@ -383,5 +383,5 @@ pub fn append_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;

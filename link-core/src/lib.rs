@@ -31,3 +31,6 @@ pub use error::{ErrorCode, ServerError};
 pub use ids::{Role, SeqId, SubscriptionId, UserId};
 pub use json_text::JsonText;
 pub use value::{DataType, Field, Value};
+
+#[cfg(all(test, target_arch = "wasm32"))]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

@@ -130,7 +130,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use std::collections::BTreeMap;
 

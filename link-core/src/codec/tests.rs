@@ -2,6 +2,8 @@ use super::*;
 use crate::ids::{Role, SeqId, SubscriptionId, UserId};
 use crate::message::*;
 use crate::value::{DataType, Field, Value};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn id(text: &str) -> SubscriptionId {
     SubscriptionId::new(text)

@@ -202,6 +202,8 @@ fn refusal(status: u16, body: &[u8]) -> ReplyError {
 mod tests {
     use super::*;
     use crate::error::ErrorCode;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const BASE: &str = "http://localhost:8080/";
 

@@ -4,6 +4,8 @@ use super::*;
 use crate::ids::SeqId;
 use crate::message::{BatchControl, ResyncReason};
 use crate::session::SubscriptionError;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MADE_MS: u64 = 1_767_225_600_000;
 

@@ -85,6 +85,8 @@ impl Heartbeat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const OPTIONS: HeartbeatOptions = HeartbeatOptions {
         idle_ms: 20,

@@ -3,6 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::codec::{Frame, decode_server};
 use crate::message::{Credentials, ResyncReason, Row, Serialization};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod authentication;
 mod connection;

@@ -64,6 +64,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn assign(names: &mut WireNames, name: &str) -> String {
         names.assign(&SubscriptionId::new(name)).to_string()

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::message::{Compression, Serialization};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const REFUSED: &str = "invalid token";
 

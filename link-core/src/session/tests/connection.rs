@@ -1,6 +1,8 @@
 //! Losing a connection, finding another, and what comes from sockets and for subscriptions that are over.
 
 use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn c3_nothing_from_a_socket_that_was_given_up_is_taken() {

@@ -1,6 +1,8 @@
 //! SQL over the socket.
 
 use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn query(id: u64, request_id: Option<&str>) -> Input {
     Input::Query(SocketQuery {

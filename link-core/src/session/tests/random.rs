@@ -7,6 +7,8 @@ use super::*;
 use crate::live_rows::{LiveRows, LiveStatus};
 use crate::random::Random;
 use crate::testing::{Faults, Wire};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const SEEDS: u64 = 300;
 const STEPS: u64 = 120;

@@ -1,6 +1,8 @@
 //! Where a subscription goes on after its connection was lost, and which changes it takes.
 
 use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// The options of the last subscribe.
 fn options(bench: &mut Bench) -> serde_json::Value {

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::live_rows::LiveStatus;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn live(ids: &[u64]) -> Bench {
     let mut bench = Bench::ready();

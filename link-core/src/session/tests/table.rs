@@ -1,6 +1,8 @@
 //! The table of transitions in `docs/api/websocket.md`, cell by cell.
 
 use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const PAGE: &str = include_str!("../../../../docs/api/websocket.md");
 
