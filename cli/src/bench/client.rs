@@ -11,18 +11,16 @@ use crate::bench::Failure;
 
 /// A connection to the server under test.
 pub struct Client {
+    port: u16,
     sender: SendRequest<Full<Bytes>>,
     authorization: String,
 }
 
 impl Client {
     pub async fn connect(port: u16) -> Result<Self, Failure> {
-        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
         let mut client = Self {
-            sender,
+            port,
+            sender: dial(port).await?,
             authorization: String::new(),
         };
         let (status, _) = client.send("GET", "/health", Bytes::new()).await?;
@@ -78,7 +76,10 @@ impl Client {
             .header("authorization", &self.authorization)
             .header("content-type", "application/json")
             .body(Full::new(body))?;
-        self.sender.ready().await?;
+        // A server closes what is idle for longer than a measurement takes.
+        if self.sender.ready().await.is_err() {
+            self.sender = dial(self.port).await?;
+        }
         let response = self.sender.send_request(request).await?;
         let status = response.status();
         Ok((status, response.into_body().collect().await?.to_bytes()))
@@ -99,6 +100,14 @@ impl Client {
             Err(format!("{status}: {}", String::from_utf8_lossy(&answer)).into())
         }
     }
+}
+
+async fn dial(port: u16) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// The body of a statement with parameters.

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DBCompressionType,
-    DBWithThreadMode, Env, FlushOptions, InfoLogger, LogLevel, Options, SingleThreaded, properties,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor,
+    DBCompressionType, DBWithThreadMode, Env, FlushOptions, InfoLogger, LogLevel, Options,
+    SingleThreaded, properties,
 };
 
 use crate::batch::{Batch, Sync};
@@ -289,12 +290,21 @@ fn database_options(options: &StoreOptions) -> Options {
     settings
 }
 
+// As RocksDB's guide to partitioned indexes and filters advises.
+const METADATA_BLOCK_BYTES: usize = 4 << 10;
+
 fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In pieces, of which the cache keeps those in use: the filter of a large file is larger than a shard of the
+    // cache, and would be read again for every key.
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_metadata_block_size(METADATA_BLOCK_BYTES);
+    blocks.set_pin_top_level_index_and_filter(true);
     blocks.set_format_version(6);
     let mut settings = Options::default();
     settings.set_compression_type(DBCompressionType::Lz4);
