@@ -40,14 +40,18 @@ impl Token {
         self.expires_at.map(|seconds| seconds.saturating_mul(1_000))
     }
 
+    /// Milliseconds from its issue to its end.
+    #[must_use]
+    pub fn life_ms(&self) -> Option<u64> {
+        let issued_at_ms = self.issued_at?.saturating_mul(1_000);
+        Some(self.expires_at_ms()?.saturating_sub(issued_at_ms))
+    }
+
     /// Milliseconds since 1970 from which on a new token should be fetched before this one is used.
     #[must_use]
     pub fn refresh_at_ms(&self) -> Option<u64> {
         let expires_at_ms = self.expires_at_ms()?;
-        let life_ms = self
-            .issued_at
-            .map(|issued_at| expires_at_ms.saturating_sub(issued_at.saturating_mul(1_000)));
-        let margin_ms = life_ms.map_or(REFRESH_MARGIN_MS, |life_ms| {
+        let margin_ms = self.life_ms().map_or(REFRESH_MARGIN_MS, |life_ms| {
             REFRESH_MARGIN_MS.min(life_ms / 2)
         });
         Some(expires_at_ms.saturating_sub(margin_ms))

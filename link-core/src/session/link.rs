@@ -7,6 +7,7 @@ use super::{
     AuthenticateBy, CLOSE_EXPIRED, ConnectionId, CredentialsFailure, CredentialsReason, Dial,
     DisconnectReason, LinkState, NetworkHint, Output, Session, SessionError, SessionEvent,
 };
+use crate::auth::Token;
 use crate::codec::encode_client;
 use crate::ids::{Role, UserId};
 use crate::message::{
@@ -18,8 +19,9 @@ use crate::time::Millis;
 // A connection that held this long was a good one: the next failure is the first again.
 const STABLE_MS: u64 = 5_000;
 
-// Between two renewals on one connection, or tries at one, whatever server and application do.
-const RENEWAL_PAUSE_MS: u64 = 10_000;
+// The longest time between two renewals on one connection, or tries at one, whatever server and application do. A
+// token that lives for less than twice as long is renewed after half of its life.
+const RENEWAL_PAUSE_MS_MAX: u64 = 10_000;
 
 // Credentials are refused once for being stale; the second time they are wrong.
 const REFUSALS_MAX: u32 = 2;
@@ -87,6 +89,8 @@ pub(super) struct LinkMemory {
     address: usize,
     /// Refused credentials in a row.
     refusals: u32,
+    /// Between renewals of credentials like the last ones.
+    renewal_pause_ms: u64,
 }
 
 impl LinkMemory {
@@ -96,8 +100,19 @@ impl LinkMemory {
             connection: ConnectionId(0),
             address: 0,
             refusals: 0,
+            renewal_pause_ms: RENEWAL_PAUSE_MS_MAX,
         }
     }
+}
+
+fn renewal_pause_ms(credentials: &Credentials) -> u64 {
+    let life_ms = match credentials {
+        Credentials::Jwt { token } => Token::new(token.as_str()).life_ms(),
+        Credentials::Basic { .. } => None,
+    };
+    life_ms.map_or(RENEWAL_PAUSE_MS_MAX, |life_ms| {
+        RENEWAL_PAUSE_MS_MAX.min(life_ms / 2)
+    })
 }
 
 impl Link {
@@ -216,6 +231,7 @@ impl Session {
             Link::Asking => self.dial(credentials, now),
             Link::Ready(ready) if matches!(ready.renewal, Renewal::Asked) => {
                 ready.renewal = Renewal::Done { at: now };
+                self.memory.renewal_pause_ms = renewal_pause_ms(&credentials);
                 self.authenticate(credentials);
             }
             _ => {}
@@ -238,8 +254,9 @@ impl Session {
             }
             // The connection lives on until the old ones end.
             (Link::Ready(ready), _) if matches!(ready.renewal, Renewal::Asked) => {
+                let pause_ms = self.memory.renewal_pause_ms;
                 ready.renewal = match failure {
-                    CredentialsFailure::Temporary => Renewal::DueAt(now.plus_ms(RENEWAL_PAUSE_MS)),
+                    CredentialsFailure::Temporary => Renewal::DueAt(now.plus_ms(pause_ms)),
                     CredentialsFailure::Permanent => Renewal::Done { at: now },
                 };
             }
@@ -269,6 +286,7 @@ impl Session {
             dial.bearer = Some(token.clone());
         }
         self.memory.connection = dial.connection;
+        self.memory.renewal_pause_ms = renewal_pause_ms(&credentials);
         self.link = Link::Opening {
             credentials,
             until: now.plus_ms(self.options.open_timeout_ms),
@@ -378,7 +396,8 @@ impl Session {
                     .push_back(Output::NeedCredentials(CredentialsReason::Expiring));
             }
             Renewal::Done { at } => {
-                ready.renewal = Renewal::DueAt(at.plus_ms(RENEWAL_PAUSE_MS).max(now));
+                let pause_ms = self.memory.renewal_pause_ms;
+                ready.renewal = Renewal::DueAt(at.plus_ms(pause_ms).max(now));
             }
             Renewal::Asked | Renewal::DueAt(_) => {}
         }

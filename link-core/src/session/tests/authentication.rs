@@ -168,6 +168,22 @@ fn tokens_that_are_about_to_end_again_and_again_are_not_renewed_without_a_pause(
 }
 
 #[test]
+fn a_short_lived_token_is_renewed_after_half_of_its_life() {
+    // {"iat":1000,"exp":1004}
+    const FOUR_SECONDS: &str = "e30.eyJpYXQiOjEwMDAsImV4cCI6MTAwNH0.s";
+    let mut bench = Bench::ready();
+    bench.receive(&expiring());
+    bench.input(credentials(FOUR_SECONDS));
+    bench.receive(&auth_success());
+    let renewed = bench.now;
+    bench.receive(&expiring());
+    bench.take();
+    bench.wait();
+    assert_eq!(bench.now.since_ms(renewed), 2_000);
+    assert_eq!(asked(&mut bench), [CredentialsReason::Expiring]);
+}
+
+#[test]
 fn a_renewal_that_failed_for_a_while_is_tried_again() {
     let mut bench = Bench::ready();
     bench.receive(&expiring());
