@@ -63,6 +63,17 @@ const packedCore = {
   },
 };
 
+/** Where the package keeps the wasm, for runtimes that import it as a module. */
+const packagedWasm = {
+  name: "packaged-wasm",
+  setup({ onResolve }) {
+    onResolve({ filter: /\.wasm$/ }, () => ({
+      path: `./wasm/${CRATE}_bg.wasm`,
+      external: true,
+    }));
+  },
+};
+
 /** Makes parts of the package take errors from its main part, so that there is one class `KalamError`. */
 const sharedErrors = {
   name: "shared-errors",
@@ -83,8 +94,8 @@ const common = {
   minify: true,
   treeshake: true,
   splitting: false,
-  external: ["kalam-link", "ws", "react", "@tanstack/db", /\.wasm$/],
-  esbuildPlugins: [packedCore],
+  external: ["kalam-link", "ws", "react", "@tanstack/db"],
+  esbuildPlugins: [packedCore, packagedWasm],
   silent: true,
 };
 

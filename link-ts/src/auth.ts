@@ -1,13 +1,32 @@
 import { KalamError } from "./errors.js";
 import type { Http } from "./http.js";
 
-/** Who the client is. */
+/**
+ * Who the client is; made by {@link Auth}.
+ *
+ * @example
+ * ```ts
+ * const auth: AuthKind = Auth.basic("alice", "Secret123!");
+ * createClient({ url: "http://localhost:8080", auth });
+ * ```
+ */
 export type AuthKind =
   | { kind: "none" }
   | { kind: "basic"; user: string; password: string }
   | { kind: "jwt"; token: string };
 
-/** A function that is asked on every dial, and before the token in use ends. */
+/**
+ * A function that is asked on every dial, and before the token in use ends.
+ *
+ * @example
+ * ```ts
+ * const auth: AuthProvider = async () => {
+ *   const answer = await fetch("/token");
+ *   return Auth.jwt(await answer.text());
+ * };
+ * createClient({ url: "http://localhost:8080", auth });
+ * ```
+ */
 export type AuthProvider = () => AuthKind | Promise<AuthKind>;
 
 /**

@@ -26,7 +26,19 @@ import type {
 } from "./types.js";
 import { RowReader, type ValueOptions } from "./values.js";
 
-/** Settings of a client. */
+/**
+ * Settings of a client.
+ *
+ * @example
+ * ```ts
+ * const options: ClientOptions = {
+ *   url: ["https://one.example.com", "https://two.example.com"],
+ *   auth: Auth.basic("alice", "Secret123!"),
+ *   namespace: "chat",
+ * };
+ * createClient(options);
+ * ```
+ */
 export interface ClientOptions {
   /** Address of the server, `http://host:8080`; several are tried in turn. */
   url: string | string[];
@@ -45,9 +57,16 @@ export interface ClientOptions {
   WebSocket?: SocketConstructor;
 }
 
-type Unlisten = () => void;
-
-/** A client of one server: queries over HTTP, everything live over one socket. Made by {@link createClient}. */
+/**
+ * A client of one server: queries over HTTP, everything live over one socket. Made by `createClient`.
+ *
+ * @example
+ * ```ts
+ * async function latest(client: KalamClient): Promise<Message | undefined> {
+ *   return client.queryOne<Message>("SELECT * FROM chat.messages ORDER BY id DESC LIMIT 1");
+ * }
+ * ```
+ */
 export class KalamClient {
   readonly #platform: Platform;
   readonly #options: ClientOptions;
@@ -59,7 +78,7 @@ export class KalamClient {
   #reconnect: ReconnectOptions;
   #host: Host | undefined;
   #starting: Promise<Host> | undefined;
-  #unwatch: Unlisten = () => {};
+  #unwatch: () => void = () => {};
   /** What the server saw last. */
   #token: string | undefined;
   /** Why there was no token, of which the core knows only the text. */
@@ -233,10 +252,12 @@ export class KalamClient {
     return this.#subscriptions.live<T>(sql, params, options);
   }
 
+  /** How many subscriptions and live queries there are. */
   getSubscriptionCount(): number {
     return this.#subscriptions.list().length;
   }
 
+  /** Subscriptions and live queries, the oldest first. */
   getSubscriptions(): SubscriptionInfo[] {
     return this.#subscriptions.list();
   }
@@ -251,10 +272,12 @@ export class KalamClient {
     return this.#subscriptions.list().find((one) => one.id === id)?.lastSeqId;
   }
 
+  /** Ends one, by its id among `getSubscriptions`. */
   unsubscribe(id: string): void {
     this.#subscriptions.end(id);
   }
 
+  /** Ends all of them. */
   unsubscribeAll(): void {
     for (const { id } of this.#subscriptions.list())
       this.#subscriptions.end(id);
@@ -286,19 +309,23 @@ export class KalamClient {
     return this.#attempts;
   }
 
+  /** Whether a lost connection is being sought. */
   isReconnecting(): boolean {
     return this.#attempts > 0 && !this.#isConnected;
   }
 
-  onConnect(listener: () => void): Unlisten {
+  /** Calls a function whenever the socket is open and signed in. Returns one that ends it. */
+  onConnect(listener: () => void): () => void {
     return listen(this.#onConnect, listener);
   }
 
-  onDisconnect(listener: (message: string) => void): Unlisten {
+  /** Calls a function, with the reason, whenever the socket is lost. Returns one that ends it. */
+  onDisconnect(listener: (message: string) => void): () => void {
     return listen(this.#onDisconnect, listener);
   }
 
-  onError(listener: (error: KalamError) => void): Unlisten {
+  /** Calls a function with what went wrong outside of any call. Returns one that ends it. */
+  onError(listener: (error: KalamError) => void): () => void {
     return listen(this.#onError, listener);
   }
 
@@ -429,7 +456,7 @@ function authOf(options: ClientOptions): AuthKind | AuthProvider {
     : { kind: "basic", user: username, password: password ?? "" };
 }
 
-function listen<F>(listeners: Set<F>, listener: F): Unlisten {
+function listen<F>(listeners: Set<F>, listener: F): () => void {
   listeners.add(listener);
   return () => {
     listeners.delete(listener);

@@ -1,4 +1,11 @@
-/** Why something failed: the server's code, or one of the client's own. */
+/**
+ * Why something failed: the server's code, or one of the client's own.
+ *
+ * @example
+ * ```ts
+ * throw new KalamError({ code: "INVALID_INPUT", message: "there is no room", hint: "name one" });
+ * ```
+ */
 export interface KalamErrorInit {
   code: string;
   message: string;

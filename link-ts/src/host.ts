@@ -3,6 +3,15 @@ import { Link, websocketUrl } from "./core.js";
 import { KalamError } from "./errors.js";
 import type { ReconnectOptions, SocketLike } from "./types.js";
 
+/**
+ * A class like the standard's `WebSocket`.
+ *
+ * @example
+ * ```ts
+ * const given: SocketConstructor = WebSocket as unknown as SocketConstructor;
+ * createClient({ url: "http://localhost:8080", WebSocket: given });
+ * ```
+ */
 export type SocketConstructor = new (url: string) => SocketLike;
 
 /** Why the core asks for credentials. */

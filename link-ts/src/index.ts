@@ -1,6 +1,7 @@
 export { Auth, type AuthKind, type AuthProvider } from "./auth.js";
 export type { ClientOptions, KalamClient } from "./client.js";
-export { KalamError } from "./errors.js";
+export { KalamError, type KalamErrorInit } from "./errors.js";
+export type { SocketConstructor } from "./host.js";
 export type {
   EditsListener,
   LiveEdit,

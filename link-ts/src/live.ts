@@ -3,17 +3,45 @@ import { abortReason, guarded, KalamError } from "./errors.js";
 import type { Field, LiveStatus, Row } from "./types.js";
 import { RowReader, type ValueOptions } from "./values.js";
 
-/** What `onRows` is given. */
+/**
+ * What `onRows` is given.
+ *
+ * @example
+ * ```ts
+ * const count: RowsListener<Message> = (rows, status) => console.log(status, rows.length);
+ * client.live<Message>("SELECT * FROM chat.messages").onRows(count);
+ * ```
+ */
 export type RowsListener<T> = (rows: readonly T[], status: LiveStatus) => void;
 
-/** One step from the rows that a listener had to those of now. Positions are those after the steps before it. */
+/**
+ * One step from the rows that a listener had to those of now. Positions are those after the steps before it.
+ *
+ * @example
+ * ```ts
+ * function apply(rows: Message[], edit: LiveEdit<Message>): void {
+ *   if (edit.kind === "reset") rows.splice(0, rows.length, ...edit.rows);
+ *   else if (edit.kind === "insert") rows.splice(edit.index, 0, edit.row);
+ *   else if (edit.kind === "replace") rows[edit.index] = edit.row;
+ *   else rows.splice(edit.index, 1);
+ * }
+ * ```
+ */
 export type LiveEdit<T> =
   | { kind: "reset"; rows: readonly T[] }
   | { kind: "insert"; index: number; row: T }
   | { kind: "replace"; index: number; row: T; old: T }
   | { kind: "remove"; index: number; old: T };
 
-/** What `onEdits` is given. */
+/**
+ * What `onEdits` is given.
+ *
+ * @example
+ * ```ts
+ * const log: EditsListener<Message> = (edits) => console.log(edits.map(({ kind }) => kind));
+ * client.live<Message>("SELECT * FROM chat.messages").onEdits(log);
+ * ```
+ */
 export type EditsListener<T> = (
   edits: readonly LiveEdit<T>[],
   status: LiveStatus,

@@ -51,7 +51,14 @@ export function useKalam(): KalamClient {
   throw new Error("there is no KalamProvider around this component");
 }
 
-/** What {@link useLiveQuery} gives. */
+/**
+ * What {@link useLiveQuery} gives.
+ *
+ * @example
+ * ```ts
+ * const count = ({ rows, status }: LiveQueryState<Message>) => `${rows.length} (${status})`;
+ * ```
+ */
 export interface LiveQueryState<T> {
   rows: readonly T[];
   status: LiveStatus;
@@ -119,7 +126,14 @@ class LiveStore<T> {
   readonly loading = (): LiveQueryState<T> => LOADING;
 }
 
-/** What {@link useQuery} gives. */
+/**
+ * What {@link useQuery} gives.
+ *
+ * @example
+ * ```ts
+ * const text = ({ rows, isLoading }: QueryState<Message>) => (isLoading ? "…" : `${rows.length}`);
+ * ```
+ */
 export interface QueryState<T> {
   rows: readonly T[];
   isLoading: boolean;

@@ -11,10 +11,24 @@ import { type KalamClient, KalamError, type Row } from "kalam-link";
 import { conditions, insertInto, named, updateSet } from "./statements.js";
 import { Synced } from "./synced.js";
 
-/** What a row is known by: the key's value, BIGINT as text; several columns as a JSON array of them. */
+/**
+ * What a row is known by: the key's value, BIGINT as text; several columns as a JSON array of them.
+ *
+ * @example
+ * ```ts
+ * const key: RowKey = JSON.stringify(["lobby", "7"]);
+ * ```
+ */
 export type RowKey = string | number;
 
-/** Settings of a collection; those of TanStack DB besides (`gcTime`, `startSync`, `compare`, …). */
+/**
+ * Settings of a collection; those of TanStack DB besides (`gcTime`, `startSync`, `compare`, …).
+ *
+ * @example
+ * ```ts
+ * const config: KalamCollectionConfig<Message> = { client, table: "chat.messages", key: "id" };
+ * ```
+ */
 export interface KalamCollectionConfig<T extends object>
   extends Omit<
     BaseCollectionConfig<T, RowKey>,

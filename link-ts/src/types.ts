@@ -1,6 +1,13 @@
 import type { KalamError } from "./errors.js";
 
-/** Type of a column, as the wire names it. */
+/**
+ * Type of a column, as the wire names it.
+ *
+ * @example
+ * ```ts
+ * const isBig = (type: DataType) => type === "BigInt";
+ * ```
+ */
 export type DataType =
   | "Boolean"
   | "SmallInt"
@@ -19,7 +26,15 @@ export type DataType =
   | { Decimal: { precision: number; scale: number } }
   | { Embedding: number };
 
-/** One column of a result. */
+/**
+ * One column of a result.
+ *
+ * @example
+ * ```ts
+ * const { results } = await client.query("SELECT id, body FROM chat.messages");
+ * const names = results[0]?.schema?.map((field: Field) => field.name);
+ * ```
+ */
 export interface Field {
   name: string;
   data_type: DataType;
@@ -29,10 +44,27 @@ export interface Field {
   flags?: ("pk" | "nn" | "uq")[];
 }
 
-/** A row: values by column name. Rows of live queries have the text `_seq` besides, which tells versions apart. */
+/**
+ * A row: values by column name. Rows of live queries have the text `_seq` besides, which tells versions apart.
+ *
+ * @example
+ * ```ts
+ * const row: Row | undefined = await client.queryOne("SELECT * FROM chat.messages");
+ * console.log(row?.body);
+ * ```
+ */
 export type Row = Record<string, unknown>;
 
-/** What one statement gave. */
+/**
+ * What one statement gave.
+ *
+ * @example
+ * ```ts
+ * const { results } = await client.query("DELETE FROM chat.messages WHERE id = $1", [7n]);
+ * const deleted: StatementResult | undefined = results[0];
+ * console.log(deleted?.row_count);
+ * ```
+ */
 export interface StatementResult {
   schema?: Field[];
   /** Cells as they stand on the wire, in the order of `schema`; `rows()` of the whole gives objects. */
@@ -62,7 +94,15 @@ export interface QueryAnswer {
   rows<T = Row>(statement?: number): T[];
 }
 
-/** What a query may be told besides its parameters. */
+/**
+ * What a query may be told besides its parameters.
+ *
+ * @example
+ * ```ts
+ * const options: QueryOptions = { namespace: "chat", signal: AbortSignal.timeout(5_000) };
+ * await client.query("SELECT * FROM messages", [], options);
+ * ```
+ */
 export interface QueryOptions {
   signal?: AbortSignal;
   /** Namespace of names without one. */
@@ -71,7 +111,15 @@ export interface QueryOptions {
   requestId?: string;
 }
 
-/** Which rows a subscription begins with. */
+/**
+ * Which rows a subscription begins with.
+ *
+ * @example
+ * ```ts
+ * const options: SubscribeOptions = { lastRows: 50 };
+ * await client.subscribe("chat.messages", (event) => console.log(event.type), options);
+ * ```
+ */
 export interface SubscribeOptions {
   /** Values of `$1`, `$2`, … */
   params?: readonly unknown[];
@@ -86,14 +134,35 @@ export interface SubscribeOptions {
   signal?: AbortSignal;
 }
 
-/** How far a load has come. */
+/**
+ * How far a load has come.
+ *
+ * @example
+ * ```ts
+ * await client.subscribe("chat.messages", (event) => {
+ *   if (event.type !== "initial_data_batch") return;
+ *   const { batch_num, has_more }: BatchControl = event.batch_control;
+ *   console.log(batch_num, has_more);
+ * });
+ * ```
+ */
 export interface BatchControl {
   batch_num: number;
   has_more: boolean;
   last_seq_id?: number;
 }
 
-/** What a subscription's callback is given. */
+/**
+ * What a subscription's callback is given.
+ *
+ * @example
+ * ```ts
+ * function print(event: SubscriptionEvent<Message>): void {
+ *   if (event.type === "change") console.log(event.change_type, event.rows);
+ * }
+ * await client.subscribe("chat.messages", print);
+ * ```
+ */
 export type SubscriptionEvent<T = Row> =
   | {
       type: "subscription_ack";
@@ -129,7 +198,14 @@ export type SubscriptionEvent<T = Row> =
   /** The subscription is over. */
   | { type: "error"; subscription_id: string; error: KalamError };
 
-/** A subscription of a client. */
+/**
+ * A subscription of a client.
+ *
+ * @example
+ * ```ts
+ * client.getSubscriptions().forEach(({ id, sql }: SubscriptionInfo) => console.log(id, sql));
+ * ```
+ */
 export interface SubscriptionInfo {
   id: string;
   sql: string;
@@ -138,7 +214,15 @@ export interface SubscriptionInfo {
   createdAt: Date;
 }
 
-/** How far the rows of a live query are to be trusted. */
+/**
+ * How far the rows of a live query are to be trusted: `loading` before they are complete for the first time, `live`,
+ * `catching_up` and `offline` while they are those of a moment in the past, `failed` when nothing more will come.
+ *
+ * @example
+ * ```ts
+ * const isStale = (status: LiveStatus) => status === "offline" || status === "catching_up";
+ * ```
+ */
 export type LiveStatus =
   | "loading"
   | "live"
@@ -146,14 +230,31 @@ export type LiveStatus =
   | "offline"
   | "failed";
 
-/** What `live` may be told besides its parameters. */
+/**
+ * What `live` may be told besides its parameters.
+ *
+ * @example
+ * ```ts
+ * const page = new AbortController();
+ * const options: LiveOptions = { signal: page.signal };
+ * client.live("SELECT * FROM chat.messages", [], options);
+ * ```
+ */
 export interface LiveOptions {
   /** Rows a batch of the load. */
   batchSize?: number;
   signal?: AbortSignal;
 }
 
-/** How a lost connection is sought again: each delay is drawn between 0 and a bound that doubles up to a maximum. */
+/**
+ * How a lost connection is sought again: each delay is drawn between 0 and a bound that doubles up to a maximum.
+ *
+ * @example
+ * ```ts
+ * const reconnect: ReconnectOptions = { delayFirstMs: 100, delayMaxMs: 5_000 };
+ * createClient({ url: "http://localhost:8080", reconnect });
+ * ```
+ */
 export interface ReconnectOptions {
   /** Bound of the first delay, in ms (500). */
   delayFirstMs?: number;
@@ -163,7 +264,14 @@ export interface ReconnectOptions {
   attemptsMax?: number;
 }
 
-/** The part of the standard's `WebSocket` that the client needs. */
+/**
+ * The part of the standard's `WebSocket` that the client needs.
+ *
+ * @example
+ * ```ts
+ * const isOpen = (socket: SocketLike & { readyState: number }) => socket.readyState === 1;
+ * ```
+ */
 export interface SocketLike {
   onopen: ((event: never) => void) | null;
   onclose: ((event: { code: number; reason: string }) => void) | null;

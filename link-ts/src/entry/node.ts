@@ -27,7 +27,16 @@ async function packageSocket(): Promise<SocketConstructor> {
   }
 }
 
-/** Makes a client. Nothing is sent before the first call. */
+/**
+ * Makes a client. Nothing is sent before the first call.
+ *
+ * @example
+ * ```ts
+ * import { Auth, createClient } from "kalam-link";
+ *
+ * const client = createClient({ url: "http://localhost:8080", auth: Auth.basic("alice", "Secret123!") });
+ * ```
+ */
 export function createClient(options: ClientOptions): KalamClient {
   return new KalamClient(options, platform);
 }

@@ -1,5 +1,5 @@
 // The packed tarball, installed in a fresh folder, works wherever JavaScript runs: without configuration.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
@@ -42,6 +42,7 @@ beforeAll(async () => {
     "esbuild@0.25",
     "webpack@5",
     "webpack-cli@6",
+    "workerd@1",
   ]);
   server = await TestServer.start();
   browser = await launch();
@@ -160,6 +161,86 @@ test("a worker of a page built with Vite", async () => {
   );
   run("npx", ["vite", "build", "worker-app", "--logLevel", "warn"]);
   expect(await titleOf(join(app, "dist"))).toBe("hello");
+});
+
+test("a service worker", async () => {
+  const app = join(folder, "service-app");
+  mkdirSync(app);
+  const script = program(
+    ESM,
+    "((text) => new BroadcastChannel('said').postMessage(text))",
+  );
+  writeFileSync(join(folder, "service.js"), script);
+  run("npx", [
+    "esbuild",
+    "service.js",
+    "--bundle",
+    "--outfile=service-app/service.js",
+    "--log-level=warning",
+  ]);
+  writeFileSync(
+    join(app, "index.html"),
+    `<!doctype html><script>
+      new BroadcastChannel("said").onmessage = ({ data }) => { document.title = data; };
+      navigator.serviceWorker.register("/service.js");
+    </script>`,
+  );
+  expect(await titleOf(app)).toBe("hello");
+});
+
+test("a runtime that imports the wasm as a module", async () => {
+  const app = join(folder, "edge-app");
+  mkdirSync(app);
+  writeFileSync(
+    join(folder, "edge.js"),
+    `${program(ESM, "globalThis.ignored ??= ").split("main().then")[0]}
+     export default { fetch: async () => new Response(await main().catch(String)) };`,
+  );
+  run("npx", [
+    "esbuild",
+    "edge.js",
+    "--bundle",
+    "--format=esm",
+    "--conditions=workerd",
+    "--loader:.wasm=copy",
+    "--asset-names=core",
+    "--outfile=edge-app/main.js",
+    "--log-level=warning",
+  ]);
+  writeFileSync(
+    join(app, "config.capnp"),
+    `using Workerd = import "/workerd/workerd.capnp";
+     const config :Workerd.Config = (
+       services = [
+         (name = "main", worker = (
+           modules = [
+             (name = "main.js", esModule = embed "main.js"),
+             (name = "core.wasm", wasm = embed "core.wasm"),
+           ],
+           compatibilityDate = "2026-01-01",
+           globalOutbound = "network",
+         )),
+         (name = "network", network = (allow = ["private", "public", "local"])),
+       ],
+       sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+     );`,
+  );
+  const child = spawn(
+    join(folder, "node_modules/.bin/workerd"),
+    ["serve", "--control-fd=3", join(app, "config.capnp")],
+    { stdio: ["ignore", "inherit", "inherit", "pipe"] },
+  );
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once("exit", (code) => reject(new Error(`workerd ended: ${code}`)));
+    child.stdio[3]?.on("data", (chunk: Buffer) => {
+      const found = /"port":(\d+)/.exec(chunk.toString());
+      if (found) resolve(Number(found[1]));
+    });
+  });
+  const answer = await fetch(`http://127.0.0.1:${port}/`);
+  expect(await answer.text()).toBe("hello");
+  child.removeAllListeners("exit");
+  child.kill();
 });
 
 test("types are found in every way of resolving", () => {
