@@ -248,5 +248,6 @@ fn embedding(cell: &Json, length: u32) -> Option<Vec<f32>> {
         .collect()
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests;

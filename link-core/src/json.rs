@@ -383,5 +383,6 @@ pub fn append_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests;

@@ -1,4 +1,4 @@
-// The code of README.md runs as it stands there.
+// The code of README.md, and then of docs/sdk/javascript.md, runs as it stands there.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tanstackDb from "@tanstack/db";
@@ -8,7 +8,9 @@ import * as link from "../../dist/node.js";
 import * as collections from "../../dist/tanstack-db.js";
 import { TestServer } from "../support/server.js";
 
-const text = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+const text = ["../../README.md", "../../../docs/sdk/javascript.md"]
+  .map((name) => readFileSync(join(import.meta.dirname, name), "utf8"))
+  .join("\n");
 const blocks = [...text.matchAll(/^```ts( first)?\n(.*?)^```$/gms)].map(
   ([, , code]) => code ?? "",
 );

@@ -5,6 +5,7 @@
 //! | any expression of columns, literals and functions that are not volatile | the scan, exact | the scan evaluates it with DataFusion's own code before it decodes the other columns, so the result is the same and LIMIT can follow |
 //! | comparison of `_seq` with a literal | also narrows the range that is read | rows are stored in `_seq` order |
 //! | `=` or IN with literals on every column of the primary key | also becomes lookups in the key index | at most one live row per key and scope; not for STREAM tables, which have no key index |
+//! | comparison of the first column of the primary key with literals | also becomes a range of the key index | keys are stored in the order of their values; a range of many keys is left to the scan |
 //! | volatile functions | above the scan | must be evaluated once per row that reaches them |
 //! | subqueries, outer references | above the scan | need a plan of their own |
 //!
@@ -13,8 +14,9 @@
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
-use kalam_link_core::{SeqId, Value};
+use kalam_link_core::{DataType, SeqId, Value};
 use kalam_model::{RowKey, TableDef};
+use kalam_store::hot::KeyRange;
 
 use crate::value;
 
@@ -158,6 +160,71 @@ pub(crate) fn keys(filters: &[Expr], table: &TableDef) -> Option<Vec<RowKey>> {
     keys.iter()
         .map(|key| kalam_store::key::encode_key(&key.iter().collect::<Vec<_>>()))
         .collect()
+}
+
+/// The range of keys outside of which no row passes all `filters`, by the first column of the primary key; `None` if they
+/// leave out none.
+pub(crate) fn key_range(filters: &[Expr], table: &TableDef) -> Option<KeyRange> {
+    let column = &table.columns[table.key_indexes().next()?];
+    if !is_ordered_alike(column.data_type) {
+        return None;
+    }
+    let mut range = KeyRange::default();
+    let mut narrow = |operator: Operator, scalar: &ScalarValue| {
+        let beginning = value::value_of(scalar, column.data_type)
+            .and_then(|bound| kalam_store::key::encode_key(&[&bound]));
+        // NULL compares with nothing, and is left to the filter.
+        let Some(beginning) = beginning else { return };
+        match operator {
+            Operator::Eq => {
+                range.at_least(&beginning);
+                range.at_most(&beginning);
+            }
+            Operator::Gt => range.above(&beginning),
+            Operator::GtEq => range.at_least(&beginning),
+            Operator::Lt => range.below(&beginning),
+            Operator::LtEq => range.at_most(&beginning),
+            _ => {}
+        }
+    };
+    for filter in filters {
+        match filter {
+            Expr::BinaryExpr(comparison) => {
+                if let Some((name, operator, scalar)) = column_and_literal(comparison)
+                    && name == column.name
+                {
+                    narrow(operator, scalar);
+                }
+            }
+            Expr::Between(between)
+                if !between.negated && is_column(&between.expr, &column.name) =>
+            {
+                if let Expr::Literal(low, _) = &*between.low {
+                    narrow(Operator::GtEq, low);
+                }
+                if let Expr::Literal(high, _) = &*between.high {
+                    narrow(Operator::LtEq, high);
+                }
+            }
+            _ => {}
+        }
+    }
+    (!range.is_whole()).then_some(range)
+}
+
+/// Whether DataFusion compares values of the type as their keys are stored, and writes literals of the column's own type.
+const fn is_ordered_alike(data_type: DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::SmallInt
+            | DataType::Int
+            | DataType::BigInt
+            | DataType::Text
+            | DataType::Timestamp
+            | DataType::DateTime
+            | DataType::Date
+            | DataType::Time
+    )
 }
 
 /// The literals that `filter` allows in `column`, if it is an equality. NULL equals nothing.

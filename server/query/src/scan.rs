@@ -30,8 +30,8 @@ use datafusion::physical_plan::{
 };
 use futures::Stream;
 use kalam_engine::Table;
-use kalam_model::{RowKey, Scope, TableKind, Timestamp};
-use kalam_store::hot::Direction;
+use kalam_model::{RowKey, Scope, TableDef, TableKind, Timestamp};
+use kalam_store::hot::{Direction, KeyRange};
 use kalam_store::{Slice, Snapshot};
 
 use crate::pushdown::{self, SEQ_COLUMN, SeqRange};
@@ -55,8 +55,28 @@ pub(crate) struct Scan {
     projection: Vec<usize>,
     filter: Option<Filter>,
     range: SeqRange,
-    /// Read only the rows of these keys.
-    keys: Option<Vec<RowKey>>,
+    keys: Keys,
+}
+
+/// Which rows are read, by their keys.
+enum Keys {
+    All,
+    /// Those of these keys.
+    Named(Vec<RowKey>),
+    Range(KeyRange),
+}
+
+impl Keys {
+    fn new(filters: &[Expr], table: &TableDef) -> Self {
+        // STREAM tables have no key index.
+        if table.kind == TableKind::Stream {
+            return Self::All;
+        }
+        if let Some(keys) = pushdown::keys(filters, table) {
+            return Self::Named(keys);
+        }
+        pushdown::key_range(filters, table).map_or(Self::All, Self::Range)
+    }
 }
 
 /// A condition, and the columns that it needs.
@@ -75,16 +95,11 @@ impl Scan {
     ) -> Result<Self> {
         use datafusion::catalog::TableProvider as _;
         let whole = source.schema();
-        let stream = source.table.def.kind == TableKind::Stream;
         Ok(Self {
             schema: Arc::new(whole.project(&projection)?),
             filter: Filter::new(&whole, state, filters)?,
             range: pushdown::seq_range(filters),
-            keys: if stream {
-                None
-            } else {
-                pushdown::keys(filters, &source.table.def)
-            },
+            keys: Keys::new(filters, &source.table.def),
             table: Arc::clone(&source.table),
             scope: source.scope.clone(),
             snapshot: source.snapshot.clone(),
@@ -194,10 +209,13 @@ impl DisplayAs for TableScan {
         if let Some(filter) = &scan.filter {
             write!(f, ", filter={}", filter.condition)?;
         }
-        if let Some(keys) = &scan.keys {
-            write!(f, ", keys={}", keys.len())?;
-        } else if scan.range != SeqRange::ALL {
-            write!(f, ", _seq={}..={}", scan.range.first, scan.range.last)?;
+        match &scan.keys {
+            Keys::Named(keys) => write!(f, ", keys={}", keys.len())?,
+            Keys::Range(_) => f.write_str(", keys=range")?,
+            Keys::All if scan.range != SeqRange::ALL => {
+                write!(f, ", _seq={}..={}", scan.range.first, scan.range.last)?;
+            }
+            Keys::All => {}
         }
         if self.direction == Direction::Reverse {
             f.write_str(", reverse")?;
@@ -350,12 +368,18 @@ impl Reader {
                     direction,
                 )?)
             }
-            TableKind::User | TableKind::Shared => Rows::Hot(match &scan.keys {
-                Some(keys) => {
-                    hot::Rows::of_keys(&scan.snapshot, &slice, keys, scan.range, direction)?
-                }
-                None => hot::Rows::of_range(&scan.snapshot, &slice, scan.range, direction),
-            }),
+            TableKind::User | TableKind::Shared => {
+                let (snapshot, range) = (&scan.snapshot, scan.range);
+                Rows::Hot(match &scan.keys {
+                    Keys::Named(keys) => {
+                        hot::Rows::of_keys(snapshot, &slice, keys, range, direction)?
+                    }
+                    Keys::Range(keys) => {
+                        hot::Rows::of_key_range(snapshot, &slice, keys, range, direction)?
+                    }
+                    Keys::All => hot::Rows::of_range(snapshot, &slice, range, direction),
+                })
+            }
         };
         Ok(Self {
             scan,

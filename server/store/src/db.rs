@@ -308,7 +308,6 @@ fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Opti
     blocks.set_format_version(6);
     let mut settings = Options::default();
     settings.set_compression_type(DBCompressionType::Lz4);
-    settings.set_bottommost_compression_type(DBCompressionType::Zstd);
     settings.set_write_buffer_size(options.write_buffer_bytes / 2);
     settings.set_max_write_buffer_number(3);
     settings.set_target_file_size_base(32 << 20);

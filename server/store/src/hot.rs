@@ -49,6 +49,86 @@ pub fn live_seq(reader: &impl Reader, slice: &Slice, key: &RowKey) -> Result<Opt
         .transpose()
 }
 
+/// Keys between two bounds, by their encoding or the beginning of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyRange {
+    from: Vec<u8>,
+    /// Not included; none if there is no upper bound.
+    to: Option<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// Keys that begin with this, or come after those that do.
+    pub fn at_least(&mut self, beginning: &RowKey) {
+        self.raise(beginning.0.clone());
+    }
+
+    /// Keys that come after those that begin with this.
+    pub fn above(&mut self, beginning: &RowKey) {
+        match key::after_prefix(&beginning.0) {
+            Some(from) => self.raise(from),
+            None => self.to = Some(Vec::new()),
+        }
+    }
+
+    /// Keys that come before those that begin with this.
+    pub fn below(&mut self, beginning: &RowKey) {
+        self.lower(beginning.0.clone());
+    }
+
+    /// Keys that begin with this, or come before those that do.
+    pub fn at_most(&mut self, beginning: &RowKey) {
+        if let Some(to) = key::after_prefix(&beginning.0) {
+            self.lower(to);
+        }
+    }
+
+    /// Whether it leaves nothing out.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.from.is_empty() && self.to.is_none()
+    }
+
+    fn raise(&mut self, from: Vec<u8>) {
+        if from > self.from {
+            self.from = from;
+        }
+    }
+
+    fn lower(&mut self, to: Vec<u8>) {
+        if self.to.as_ref().is_none_or(|old| to < *old) {
+            self.to = Some(to);
+        }
+    }
+}
+
+/// Where the rows of the keys of a range are, in key order; `None` if they are more than `limit`.
+pub fn seqs_of_keys(
+    reader: &impl Reader,
+    slice: &Slice,
+    range: &KeyRange,
+    limit: usize,
+) -> Result<Option<Vec<SeqId>>, Error> {
+    let from = key::joined(slice.prefix(), &range.from);
+    let to = match &range.to {
+        Some(to) => key::joined(slice.prefix(), to),
+        None => key::prefix_end(slice.prefix()),
+    };
+    let mut seqs = Vec::new();
+    if from >= to {
+        return Ok(Some(seqs));
+    }
+    reader.scan(Family::Keys, &from..&to, &mut |_, value| {
+        seqs.push(decode_seq(value)?);
+        Ok(if seqs.len() > limit {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    Ok((seqs.len() <= limit).then_some(seqs))
+}
+
 /// The bytes of a live row.
 pub fn get(reader: &impl Reader, slice: &Slice, seq: SeqId) -> Result<Option<Vec<u8>>, Error> {
     reader.get(Family::Rows, &slice.seq_key(seq))

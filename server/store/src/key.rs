@@ -204,15 +204,20 @@ pub(crate) fn prefix_range(prefix: &[u8]) -> Range<Vec<u8>> {
 
 /// The smallest bytes above every key that begins with `prefix`.
 pub(crate) fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    after_prefix(prefix).expect("slots and spaces begin with a byte below 255")
+}
+
+/// The smallest bytes above all that begin with `prefix`, if there are any.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.last_mut() {
         if *last < u8::MAX {
             *last += 1;
-            return end;
+            return Some(end);
         }
         end.pop();
     }
-    unreachable!("slots and spaces begin with a byte below 255")
+    None
 }
 
 pub(crate) fn joined(prefix: &[u8], rest: &[u8]) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! The thread of the subscribers: readiness in, reads and writes out.
 
 use std::io::{ErrorKind, Read as _};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -32,6 +32,9 @@ const SOCKETS_PER_SOURCE: usize = 8_000;
 /// Source addresses, from 127.0.0.1 on.
 const SOURCES: usize = 200;
 
+/// Connections of a task that may be reset before they are upgraded.
+const REDIALS_MAX: usize = 100;
+
 /// Sockets that are on their way to being live.
 struct Task {
     script: Script,
@@ -41,6 +44,7 @@ struct Task {
     pending: usize,
     pending_max: usize,
     begun_ns: u64,
+    redials: usize,
     each: Histogram<u64>,
     answers: [Vec<u8>; 2],
     reply: Reply<Opened>,
@@ -186,6 +190,7 @@ impl Thread {
             pending: 0,
             pending_max,
             begun_ns: now_ns(),
+            redials: 0,
             each: Histogram::new(3)?,
             answers: Default::default(),
             reply,
@@ -224,12 +229,31 @@ impl Thread {
     }
 
     fn connect(&mut self, socket: usize) -> Result<(), Failure> {
+        let stream = self.dial(socket)?;
+        self.connections.push(Connection::new(stream));
+        Ok(())
+    }
+
+    fn dial(&mut self, socket: usize) -> Result<TcpStream, Failure> {
         let task = self.task.as_ref().ok_or("no task")?;
         let source = u8::try_from(1 + self.opened / SOCKETS_PER_SOURCE % SOURCES)?;
         self.opened += 1;
         let stream = connect(Ipv4Addr::new(127, 0, 0, source), task.script.port)?;
         self.epoll.add(stream.as_fd(), socket as u64)?;
-        self.connections.push(Connection::new(stream));
+        Ok(stream)
+    }
+
+    /// When thousands come at once the kernel resets one now and then, before the server has seen it.
+    fn redial(&mut self, socket: usize) -> Result<(), Failure> {
+        let task = self.task.as_mut().ok_or("reset without a task")?;
+        task.redials += 1;
+        if task.redials > REDIALS_MAX {
+            return Err(format!("{REDIALS_MAX} connections were reset").into());
+        }
+        let stream = self.dial(socket)?;
+        let begun_ns = self.connections[socket].begun_ns;
+        self.connections[socket] = Connection::new(stream);
+        self.connections[socket].begun_ns = begun_ns;
         Ok(())
     }
 
@@ -279,6 +303,11 @@ impl Thread {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error)
+                    if error.kind() == ErrorKind::ConnectionReset && before == Phase::Upgrading =>
+                {
+                    return self.redial(socket);
+                }
                 Err(error) => return Err(format!("{error} while {before:?}").into()),
             };
             if socket == 0

@@ -214,6 +214,8 @@ async fn filters_limits_and_keys_go_down_to_the_scan() {
     let range =
         plan("SELECT body FROM chat.notes WHERE _seq > 5 AND _seq <= 9 AND stars > 0").await;
     assert!(range.contains("_seq=6..=9"), "{range}");
+    let keys = plan("SELECT body FROM chat.notes WHERE id >= 2 AND id < 7").await;
+    assert!(keys.contains("keys=range"), "{keys}");
     let count = plan("SELECT count(*) FROM chat.notes").await;
     assert!(count.contains("columns=[]"), "{count}");
     assert_eq!(

@@ -252,6 +252,46 @@ fn a_dropped_table_leaves_nothing_and_others_stay() {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_range_of_keys_has_the_keys_between_its_bounds(
+        keys in proptest::collection::btree_set(-20_i64..20, 0..20),
+        bounds in vec((0..4_u8, -22_i64..22), 0..4),
+    ) {
+        let store = Store::open_in_memory().unwrap();
+        commit(&store, |batch| {
+            for (seq, number) in keys.iter().enumerate() {
+                insert(batch, &slice("ann"), SeqId(seq as u64), &row_key(*number), vec![0]);
+            }
+        });
+        insert_all(&store, &slice("anna"), &[1, 2]);
+        let mut range = KeyRange::default();
+        for (bound, number) in &bounds {
+            let number = row_key(*number);
+            match bound {
+                0 => range.at_least(&number),
+                1 => range.above(&number),
+                2 => range.below(&number),
+                _ => range.at_most(&number),
+            }
+        }
+        let passes = |key: i64| bounds.iter().all(|(bound, number)| match bound {
+            0 => key >= *number,
+            1 => key > *number,
+            2 => key < *number,
+            _ => key <= *number,
+        });
+        let wanted = (0..).zip(&keys).filter(|(_, key)| passes(**key));
+        let wanted: Vec<SeqId> = wanted.map(|(seq, _)| SeqId(seq)).collect();
+        let snapshot = store.snapshot();
+        let found = seqs_of_keys(&snapshot, &slice("ann"), &range, wanted.len()).unwrap();
+        if let Some(fewer) = wanted.len().checked_sub(1) {
+            prop_assert_eq!(seqs_of_keys(&snapshot, &slice("ann"), &range, fewer).unwrap(), None);
+        }
+        prop_assert_eq!(found, Some(wanted));
+    }
+}
+
 #[test]
 fn a_corrupt_key_entry_is_an_error() {
     for bytes in [
