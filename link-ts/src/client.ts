@@ -1,16 +1,11 @@
 import { type AuthKind, type AuthProvider, TokenSource } from "./auth.js";
-import { type CoreEvent, loadCore, refreshAt } from "./core.js";
-import { guarded, KalamError } from "./errors.js";
-import {
-  DELAY_FIRST_MS,
-  DELAY_MAX_MS,
-  ENDLESS,
-  Host,
-  type SocketConstructor,
-} from "./host.js";
+import { Connection } from "./connection.js";
+import { loadCore, refreshAt } from "./core.js";
+import type { KalamError } from "./errors.js";
+import type { SocketConstructor } from "./host.js";
 import { Http } from "./http.js";
 import type { LiveQuery } from "./live.js";
-import { type Platform, watchNetwork } from "./platform.js";
+import type { Platform } from "./platform.js";
 import { runQuery } from "./query.js";
 import { deleteFrom, insertInto, updateSet } from "./statements.js";
 import { Subscriptions } from "./subscriptions.js";
@@ -70,64 +65,49 @@ export interface ClientOptions {
 export class KalamClient {
   readonly #platform: Platform;
   readonly #options: ClientOptions;
-  readonly #urls: string[];
   readonly #values: ValueOptions;
   readonly #http: Http;
   readonly #tokens: TokenSource;
   readonly #subscriptions: Subscriptions;
-  #reconnect: ReconnectOptions;
-  #host: Host | undefined;
-  #starting: Promise<Host> | undefined;
-  #unwatch: () => void = () => {};
-  /** What the server saw last. */
-  #token: string | undefined;
-  /** Why there was no token, of which the core knows only the text. */
-  #noToken: KalamError | undefined;
-  #isConnected = false;
-  #isAutoReconnect = true;
-  #attempts = 0;
-  #connecting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
-  readonly #onConnect = new Set<() => void>();
-  readonly #onDisconnect = new Set<(message: string) => void>();
-  readonly #onError = new Set<(error: KalamError) => void>();
+  readonly #connection: Connection;
 
   /** @internal */
   constructor(options: ClientOptions, platform: Platform) {
     this.#platform = platform;
     this.#options = options;
-    this.#urls = [options.url].flat();
+    const urls = [options.url].flat();
     this.#values = { timestamps: options.timestamps ?? "date" };
-    this.#reconnect = options.reconnect ?? {};
-    this.#http = new Http(this.#urls, options.fetch ?? globalThis.fetch);
+    this.#http = new Http(urls, options.fetch ?? globalThis.fetch);
     this.#tokens = new TokenSource(this.#http, authOf(options), refreshAt);
+    this.#connection = new Connection({
+      urls,
+      reconnect: options.reconnect ?? {},
+      platform,
+      tokens: this.#tokens,
+      socket: options.WebSocket,
+      onSubscription: (event) => this.#subscriptions.take(event),
+      onFailed: (error) => this.#subscriptions.fail(error),
+    });
     this.#subscriptions = new Subscriptions({
       values: this.#values,
-      withHost: (use) => this.#withHost(use),
-      host: () => this.#host,
-      report: (error) => this.#report(error),
+      withHost: (use) => this.#connection.withHost(use),
+      host: () => this.#connection.host,
     });
   }
 
   /** Opens the socket. Not needed: what is live opens it. Rejects when every server was tried in vain. */
   async connect(): Promise<void> {
-    const host = await this.#start();
-    if (host.isReady) return;
-    const opened = new Promise<void>((resolve, reject) => {
-      this.#connecting.push({ resolve, reject });
-    });
-    host.run((link) => link.connect());
-    return opened;
+    return this.#connection.connect();
   }
 
   /** Closes the socket and stays away until `connect`. Subscriptions are kept, and go on after that. */
   async disconnect(): Promise<void> {
-    const host = this.#host ?? (await this.#starting);
-    host?.run((link) => link.disconnect());
+    return this.#connection.disconnect();
   }
 
   /** Whether the socket is open and signed in. */
   isConnected(): boolean {
-    return this.#isConnected;
+    return this.#connection.isConnected;
   }
 
   /**
@@ -285,166 +265,42 @@ export class KalamClient {
 
   /** Whether a lost connection is sought again (yes). */
   setAutoReconnect(on: boolean): void {
-    this.#isAutoReconnect = on;
+    this.#connection.isAutoReconnect = on;
   }
 
   /** Bounds of the delays between tries, in ms. Takes effect with the next failure. */
   setReconnectDelay(firstMs: number, maxMs?: number): void {
-    const delayMaxMs = maxMs ?? this.#reconnect.delayMaxMs;
-    this.#reconnect = { ...this.#reconnect, delayFirstMs: firstMs };
-    if (delayMaxMs !== undefined) this.#reconnect.delayMaxMs = delayMaxMs;
-    this.#applyReconnect();
+    this.#connection.setDelay(firstMs, maxMs);
   }
 
   /** Failures in a row before the client gives up; 0: without end. */
   setMaxReconnectAttempts(attempts: number): void {
-    const { attemptsMax: _, ...others } = this.#reconnect;
-    this.#reconnect =
-      attempts > 0 ? { ...others, attemptsMax: attempts } : others;
-    this.#applyReconnect();
+    this.#connection.setAttemptsMax(attempts);
   }
 
   /** Tries since the connection was last open. */
   getReconnectAttempts(): number {
-    return this.#attempts;
+    return this.#connection.attempts;
   }
 
   /** Whether a lost connection is being sought. */
   isReconnecting(): boolean {
-    return this.#attempts > 0 && !this.#isConnected;
+    return this.#connection.attempts > 0 && !this.#connection.isConnected;
   }
 
   /** Calls a function whenever the socket is open and signed in. Returns one that ends it. */
   onConnect(listener: () => void): () => void {
-    return listen(this.#onConnect, listener);
+    return listen(this.#connection.onConnect, listener);
   }
 
   /** Calls a function, with the reason, whenever the socket is lost. Returns one that ends it. */
   onDisconnect(listener: (message: string) => void): () => void {
-    return listen(this.#onDisconnect, listener);
+    return listen(this.#connection.onDisconnect, listener);
   }
 
   /** Calls a function with what went wrong outside of any call. Returns one that ends it. */
   onError(listener: (error: KalamError) => void): () => void {
-    return listen(this.#onError, listener);
-  }
-
-  #applyReconnect(): void {
-    this.#host?.run((link) =>
-      link.setReconnect(
-        this.#reconnect.delayFirstMs ?? DELAY_FIRST_MS,
-        this.#reconnect.delayMaxMs ?? DELAY_MAX_MS,
-        this.#reconnect.attemptsMax ?? ENDLESS,
-      ),
-    );
-  }
-
-  /** Does something with the host now, or as soon as there is one. */
-  #withHost(use: (host: Host) => void): void {
-    if (this.#host) {
-      use(this.#host);
-      return;
-    }
-    this.#start().then(use, (error) => this.#report(toKalamError(error)));
-  }
-
-  async #start(): Promise<Host> {
-    this.#starting ??= this.#open();
-    return this.#starting;
-  }
-
-  async #open(): Promise<Host> {
-    try {
-      const given = this.#options.WebSocket;
-      const [socket] = await Promise.all([
-        given ?? this.#platform.loadSocket(),
-        loadCore(this.#platform.loadModule),
-      ]);
-      const host = new Host({
-        urls: this.#urls,
-        reconnect: this.#reconnect,
-        socket,
-        onEvent: (event) => this.#take(event),
-        onAsk: async (reason) => {
-          try {
-            this.#noToken = undefined;
-            this.#token = await this.#tokens.get(reason, this.#token);
-            return this.#token;
-          } catch (error) {
-            this.#noToken = toKalamError(error);
-            throw this.#noToken;
-          }
-        },
-        onBroken: (error) => this.#fail(error),
-      });
-      this.#unwatch = watchNetwork((hint) => host.run((link) => link[hint]()));
-      this.#host = host;
-      return host;
-    } catch (error) {
-      this.#starting = undefined;
-      throw error;
-    }
-  }
-
-  #take(event: CoreEvent): void {
-    switch (event.type) {
-      case "connected":
-        this.#isConnected = true;
-        this.#attempts = 0;
-        for (const { resolve } of this.#connecting.splice(0)) resolve();
-        for (const listener of this.#onConnect) guarded(listener);
-        return;
-      case "disconnected":
-        this.#disconnected(event.message, event.retry_at !== undefined);
-        return;
-      case "failed":
-        this.#fail(this.#noToken ?? new KalamError(event));
-        return;
-      case "refused":
-        this.#report(new KalamError(event));
-        return;
-      case "query":
-        return;
-      default:
-        this.#subscriptions.take(event);
-    }
-  }
-
-  #disconnected(message: string, isRetrying: boolean): void {
-    const wasConnected = this.#isConnected;
-    this.#isConnected = false;
-    this.#attempts += 1;
-    if (wasConnected)
-      for (const listener of this.#onDisconnect)
-        guarded(() => listener(message));
-    const isHopeless = !isRetrying || this.#attempts >= this.#urls.length;
-    if (isHopeless && !wasConnected) {
-      const error = new KalamError({
-        code: "UNREACHABLE",
-        message,
-        retryable: true,
-      });
-      for (const { reject } of this.#connecting.splice(0)) reject(error);
-    }
-    if (isRetrying && !this.#isAutoReconnect)
-      queueMicrotask(() => this.#host?.run((link) => link.disconnect()));
-  }
-
-  /** Nothing more will come, until `connect`. */
-  #fail(error: KalamError): void {
-    this.#isConnected = false;
-    for (const { reject } of this.#connecting.splice(0)) reject(error);
-    this.#subscriptions.fail(error);
-    this.#report(error);
-    if (error.code === "INTERNAL_ERROR") {
-      this.#unwatch();
-      this.#host = undefined;
-      this.#starting = undefined;
-    }
-  }
-
-  #report(error: KalamError): void {
-    for (const listener of this.#onError) guarded(() => listener(error));
+    return listen(this.#connection.onError, listener);
   }
 }
 
@@ -465,13 +321,4 @@ function listen<F>(listeners: Set<F>, listener: F): () => void {
 
 function count(answer: QueryAnswer): number {
   return answer.results.at(-1)?.row_count ?? 0;
-}
-
-function toKalamError(cause: unknown): KalamError {
-  if (cause instanceof KalamError) return cause;
-  return new KalamError({
-    code: "INTERNAL_ERROR",
-    message: `the client could not start: ${String(cause)}`,
-    cause,
-  });
 }

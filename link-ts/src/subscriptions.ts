@@ -17,7 +17,6 @@ export interface SubscriptionsOwner {
   /** Calls now, or as soon as there is a host. */
   withHost(use: (host: Host) => void): void;
   host(): Host | undefined;
-  report(error: KalamError): void;
 }
 
 interface Entry {

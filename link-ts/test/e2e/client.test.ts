@@ -321,5 +321,10 @@ test("rows go on through a restart of the server", async () => {
   expect([...statuses]).toContain("offline");
   expect(link.isConnected()).toBe(true);
   await link.disconnect();
+  expect([link.isConnected(), link.isReconnecting()]).toEqual([false, false]);
+  await link.connect();
+  await link.insert("n.t", { id: 2 });
+  await until(() => live.rows.length === 2, "a row after a new connection");
+  await link.disconnect();
   await own.dispose();
 });
