@@ -95,9 +95,12 @@ export class KalamClient {
     });
   }
 
-  /** Opens the socket. Not needed: what is live opens it. Rejects when every server was tried in vain. */
-  async connect(): Promise<void> {
-    return this.#connection.connect();
+  /**
+   * Opens the socket. Not needed: what is live opens it. Rejects when every server was tried in vain, while the client
+   * goes on trying; an aborted `signal` ends the waiting alone.
+   */
+  async connect(options: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#connection.connect(options.signal);
   }
 
   /** Closes the socket and stays away until `connect`. Subscriptions are kept, and go on after that. */

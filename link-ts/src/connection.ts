@@ -1,6 +1,6 @@
 import type { TokenSource } from "./auth.js";
 import { type CoreEvent, loadCore } from "./core.js";
-import { guarded, KalamError } from "./errors.js";
+import { abortReason, guarded, KalamError } from "./errors.js";
 import {
   DELAY_FIRST_MS,
   DELAY_MAX_MS,
@@ -54,12 +54,16 @@ export class Connection {
     return this.#host;
   }
 
-  async connect(): Promise<void> {
+  async connect(signal: AbortSignal | undefined): Promise<void> {
     const host = await this.#start();
+    if (signal?.aborted) throw abortReason(signal);
     this.#watch(host);
     if (host.isReady) return;
     const opened = new Promise<void>((resolve, reject) => {
       this.#connecting.push({ resolve, reject });
+      signal?.addEventListener("abort", () => reject(abortReason(signal)), {
+        once: true,
+      });
     });
     host.run((link) => link.connect());
     return opened;

@@ -160,6 +160,20 @@ describe("queries", () => {
     );
     abort.abort();
     await expect(running).rejects.toMatchObject({ name: "AbortError" });
+    const waiting = createClient({
+      url: "http://127.0.0.1:1",
+      auth: Auth.jwt("x"),
+      // Never opens.
+      WebSocket: class {
+        close() {}
+        send() {}
+      } as never,
+    });
+    const connecting = new AbortController();
+    const opening = waiting.connect({ signal: connecting.signal });
+    connecting.abort();
+    await expect(opening).rejects.toMatchObject({ name: "AbortError" });
+    await waiting.disconnect();
     await expect(
       client.query("SELECT 1", [], { signal: AbortSignal.abort() }),
     ).rejects.toMatchObject({
