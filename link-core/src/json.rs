@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
 
     /// Reads null, if it stands here.
     pub fn null(&mut self) -> bool {
-        self.space();
+        self.peek();
         let is_null = self.rest().starts_with(b"null");
         if is_null {
             self.at += 4;
@@ -132,18 +132,17 @@ impl<'a> Reader<'a> {
 
     /// Passes over a value and returns its text.
     pub fn raw(&mut self) -> Result<&'a str> {
-        self.space();
+        self.peek();
         let begin = self.at;
-        // Which brackets are open; the last is the innermost.
-        let mut open = Vec::new();
+        let mut open = Brackets::default();
         loop {
             match self.peek() {
                 Some(bracket @ (b'{' | b'[')) => {
                     self.at += 1;
-                    if open.len() >= DEPTH_MAX {
+                    if open.depth >= DEPTH_MAX {
                         return Err(self.malformed("less nesting"));
                     }
-                    open.push(bracket + 2);
+                    open.push(bracket);
                     if !self.eat(bracket + 2) {
                         self.name_of_field(&open)?;
                         continue;
@@ -155,10 +154,10 @@ impl<'a> Reader<'a> {
             }
             // A value has ended, and with it perhaps what it stands in.
             loop {
-                let Some(closing) = open.last() else {
+                let Some(closing) = open.closing() else {
                     return Ok(&self.text[begin..self.at]);
                 };
-                if !self.eat(*closing) {
+                if !self.eat(closing) {
                     break;
                 }
                 open.pop();
@@ -193,8 +192,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the name of a field and what follows it, if the innermost open bracket is that of an object.
-    fn name_of_field(&mut self, open: &[u8]) -> Result<()> {
-        if open.last() == Some(&b'}') {
+    fn name_of_field(&mut self, open: &Brackets) -> Result<()> {
+        if open.closing() == Some(b'}') {
             if self.peek() != Some(b'"') {
                 return Err(self.malformed("a name"));
             }
@@ -205,19 +204,20 @@ impl<'a> Reader<'a> {
     }
 
     fn string(&mut self) -> Result<()> {
+        let bytes = self.rest();
         let mut index = 1;
         loop {
-            match self.rest().get(index) {
+            index += plain(&bytes[index..]);
+            match bytes.get(index) {
                 Some(b'"') => break,
                 Some(b'\\') => {
-                    index += match self.rest().get(index + 1) {
+                    index += match bytes.get(index + 1) {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
                         Some(b'u') if self.is_hex(index + 2) => 6,
                         _ => return Err(self.malformed("an escape that JSON knows")),
                     }
                 }
-                Some(0..=0x1f) | None => return Err(self.malformed("the end of a string")),
-                Some(_) => index += 1,
+                _ => return Err(self.malformed("the end of a string")),
             }
         }
         self.at += index + 1;
@@ -259,28 +259,77 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(always)]
     fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
-        if found {
-            self.at += 1;
-        }
+        self.at += usize::from(found);
         found
     }
 
+    /// The next byte that is no white space. Small and everywhere: calls would cost more than what is called.
+    #[inline(always)]
     fn peek(&mut self) -> Option<u8> {
-        self.space();
-        self.rest().first().copied()
-    }
-
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.rest().first() {
-            self.at += 1;
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                found => return found.copied(),
+            }
         }
     }
 
+    #[inline(always)]
     fn rest(&self) -> &'a [u8] {
-        &self.text.as_bytes()[self.at..]
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
+}
+
+/// Which brackets are open, the innermost in the lowest bit: 1 for an object.
+#[derive(Default)]
+struct Brackets {
+    objects: u128,
+    depth: usize,
+}
+
+impl Brackets {
+    fn push(&mut self, bracket: u8) {
+        self.objects = self.objects << 1 | u128::from(bracket == b'{');
+        self.depth += 1;
+    }
+
+    fn pop(&mut self) {
+        self.objects >>= 1;
+        self.depth -= 1;
+    }
+
+    /// What closes the innermost one.
+    fn closing(&self) -> Option<u8> {
+        let is_object = self.objects & 1 == 1;
+        (self.depth > 0).then_some(if is_object { b'}' } else { b']' })
+    }
+}
+
+/// How many bytes stand for themselves in a string, before a quote, a backslash or a control character. Eight are looked
+/// at together: <https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord>.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // The high bit of each byte below `bound`, of those that are below 128.
+    const fn below(word: u64, bound: u64) -> u64 {
+        word.wrapping_sub(ONES * bound) & !word & HIGH
+    }
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special = below(word, 0x20)
+            | below(word ^ ONES * b'"' as u64, 1)
+            | below(word ^ ONES * b'\\' as u64, 1);
+        if special != 0 {
+            // Bits above the first may be wrong: the subtraction borrows.
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    words.len() * 8 + rest.iter().take_while(is_plain).count()
 }
 
 /// `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`

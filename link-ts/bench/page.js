@@ -53,6 +53,7 @@ class PageSocket {
 }
 
 async function connected() {
+  PageSocket.last = undefined;
   const client = createClient({
     url: "http://page",
     auth: Auth.jwt("e30.e30.s"),

@@ -28,6 +28,18 @@ export interface HostOptions {
   onBroken: (error: KalamError) => void;
 }
 
+const ENCODER = new TextEncoder();
+// Of one of the two bytes of a character at most three come.
+const UTF8_BYTES_MAX = 3;
+let encoded = new Uint8Array(2 ** 14);
+
+/** Text in UTF-8, in memory that the next call uses again. */
+function encode(text: string): Uint8Array {
+  if (encoded.length < text.length * UTF8_BYTES_MAX)
+    encoded = new Uint8Array(text.length * UTF8_BYTES_MAX);
+  return encoded.subarray(0, ENCODER.encodeInto(text, encoded).written);
+}
+
 // What a timer of the platform holds.
 const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 
@@ -105,7 +117,7 @@ export class Host {
     };
     socket.onmessage = ({ data }) => {
       if (typeof data === "string")
-        this.run((link) => link.frame(connection, data));
+        this.run((link) => link.frame(connection, encode(data)));
     };
     // `onclose` always follows, with what there is to know.
     socket.onerror = () => {};

@@ -117,7 +117,10 @@ impl Link {
         });
     }
 
-    pub fn frame(&mut self, connection: f64, text: String) {
+    /// `text` in UTF-8: so it crosses in one piece.
+    pub fn frame(&mut self, connection: f64, text: Vec<u8>) {
+        // What an encoder of JavaScript wrote is UTF-8.
+        let text = String::from_utf8(text).unwrap_or_default();
         let (connection, frame) = (id(connection), Frame::Text(text));
         self.feed(Input::Frame { connection, frame });
     }

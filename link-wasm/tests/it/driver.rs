@@ -47,7 +47,7 @@ impl Bench {
         bench.link.connect();
         bench.link.give_token("t".into());
         bench.link.opened(1.0);
-        bench.link.frame(1.0, AUTHENTICATED.into());
+        bench.link.frame(1.0, AUTHENTICATED.as_bytes().to_vec());
         assert!(bench.link.ready());
         bench.host.take();
         bench
@@ -74,7 +74,7 @@ fn a_connection_is_dialled_and_signed_in() {
     bench.link.opened(1.0);
     bench.check(&[r#"send 1 {"type":"authenticate","method":"jwt","token":"t""#]);
     assert!(!bench.link.ready());
-    bench.link.frame(1.0, AUTHENTICATED.into());
+    bench.link.frame(1.0, AUTHENTICATED.as_bytes().to_vec());
     bench.check(&[r#"event {"type":"connected","user":"alice","role":"user"}"#]);
     assert!(bench.link.ready());
     bench.link.disconnect();
@@ -89,15 +89,15 @@ fn i6_rows_cross_as_they_came_and_edits_by_their_places() {
         .live("a", "SELECT * FROM chat.messages".into(), None, None)
         .expect("no parameters to refuse");
     bench.check(&[r#"send 1 {"type":"subscribe","subscription":{"id":"a""#]);
-    bench.link.frame(1.0, ACKNOWLEDGED.into());
+    bench.link.frame(1.0, ACKNOWLEDGED.as_bytes().to_vec());
     bench.check(&[r#"event {"id":"a","type":"subscription_ack","resumed":false"#]);
-    bench.link.frame(1.0, LOADED.into());
+    bench.link.frame(1.0, LOADED.as_bytes().to_vec());
     bench.check(&[
         r#"event {"id":"a","type":"live"}"#,
         r#"event {"type":"rows","id":"a","status":"live","reset":[{"id":"9007199254740993","body":"😀","_seq":"4503599627370497"}]}"#,
     ]);
     let change = r#"{"type":"change","subscription_id":"a","change_type":"insert","rows":[{"id":"-9","body":null,"_seq":"4503599627370498"}],"seq":4503599627370498}"#;
-    bench.link.frame(1.0, change.into());
+    bench.link.frame(1.0, change.as_bytes().to_vec());
     bench.check(&[
         r#"event {"type":"rows","id":"a","status":"live","edits":[[1,0,{"id":"-9","body":null,"_seq":"4503599627370498"}]]}"#,
     ]);
@@ -110,8 +110,8 @@ fn a_lost_connection_is_sought_at_the_next_address_and_goes_on_where_it_was() {
         .link
         .live("a", "SELECT * FROM chat.messages".into(), None, None)
         .expect("no parameters to refuse");
-    bench.link.frame(1.0, ACKNOWLEDGED.into());
-    bench.link.frame(1.0, LOADED.into());
+    bench.link.frame(1.0, ACKNOWLEDGED.as_bytes().to_vec());
+    bench.link.frame(1.0, LOADED.as_bytes().to_vec());
     bench.host.take();
     bench.link.closed(1.0, None, "cut".into());
     bench.check(&[
@@ -126,7 +126,7 @@ fn a_lost_connection_is_sought_at_the_next_address_and_goes_on_where_it_was() {
     bench.check(&["dial 2 ws://two/v1/ws"]);
     bench.link.opened(2.0);
     bench.host.take();
-    bench.link.frame(2.0, AUTHENTICATED.into());
+    bench.link.frame(2.0, AUTHENTICATED.as_bytes().to_vec());
     let calls = bench.host.take();
     assert!(calls.contains(r#""from":4503599627370497"#), "{calls}");
 }
