@@ -159,7 +159,7 @@ pub async fn drive<O: Operator>(
         rates: vec![histogram.len() as f64 / elapsed.as_secs_f64()],
         histogram,
         elapsed,
-        cpu: cpu()? - cpu_before,
+        cpu: cpu()?.saturating_sub(cpu_before),
     })
 }
 

@@ -225,7 +225,8 @@ fn stat_of(pid: u32) -> Result<Vec<String>, Failure> {
     Ok(fields.split_whitespace().map(str::to_owned).collect())
 }
 
-/// CPU time of a process and its children: those that run, and those that have ended.
+/// CPU time of a process and its children: those that run, and those that have ended. One that ends while this is read
+/// may be missing, so a later reading can be a little smaller.
 fn cpu_of_family(parent: u32) -> Result<Duration, Failure> {
     let ticks = |stat: &[String], fields: &[usize]| -> Result<u64, Failure> {
         let mut sum = 0;

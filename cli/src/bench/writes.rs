@@ -61,7 +61,11 @@ async fn bulk(plan: &Plan, server: &ServerProcess, root: &mut Client) -> Result<
             let ratio = copy.as_secs_f64() / elapsed.as_secs_f64();
             measurement = measurement.figure(&format!("rate / {}", peer.name()), ratio);
             let loaded = Measurement::new("W5", format!("{}: COPY", peer.name()));
-            theirs.push(loaded.rate(plan.rows, copy).cpu(peer.cpu()? - cpu));
+            theirs.push(
+                loaded
+                    .rate(plan.rows, copy)
+                    .cpu(peer.cpu()?.saturating_sub(cpu)),
+            );
         }
     }
     plan.record(measurement);

@@ -132,7 +132,7 @@ async fn groups(
             floor.give(Order::Forget, &[]).await?;
         }
         if begun.elapsed() >= duration {
-            opens.cpu += cpu()? - cpu_before;
+            opens.cpu += cpu()?.saturating_sub(cpu_before);
             return Ok(opened);
         }
     }

@@ -236,7 +236,7 @@ impl Turn<'_> {
             count += 1;
             tokio::time::sleep(PAUSE).await;
         }
-        rounds.cpu += cpu()? - cpu_before;
+        rounds.cpu += cpu()?.saturating_sub(cpu_before);
         let received = self.swarm.take().await?;
         received.check(|_| count)?;
         rounds.each.add(received.latency)?;

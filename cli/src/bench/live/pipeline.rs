@@ -104,7 +104,7 @@ async fn pipeline(
         }
     }
     run.elapsed += begun.elapsed();
-    run.cpu += cpu()? - cpu_before;
+    run.cpu += cpu()?.saturating_sub(cpu_before);
     Ok(())
 }
 

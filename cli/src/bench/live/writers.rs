@@ -179,7 +179,7 @@ async fn run(
     let written = counter.load(Ordering::Relaxed);
     swarm.expect_until(arrived_before + written);
     let last_ns = swarm.reached().await?;
-    let cpu = cpu()? - cpu_before;
+    let cpu = cpu()?.saturating_sub(cpu_before);
     let received = swarm.take().await?;
     let total = received.total();
     if total != written {
