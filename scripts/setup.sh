@@ -34,8 +34,8 @@ has_libclang() {
 on_ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
 
 missing_packages() {
+    has c++ && has cc && has ar || echo build-essential
     if wants rust; then
-        has c++ && has cc && has ar || echo build-essential
         has_libclang || echo libclang-dev
         # Makes system calls fail in tests of durability.
         has strace || echo strace

@@ -313,6 +313,8 @@ impl Brackets {
 fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
     // The high bit of each byte below `bound`, of those that are below 128.
     const fn below(word: u64, bound: u64) -> u64 {
         word.wrapping_sub(ONES * bound) & !word & HIGH
@@ -320,9 +322,7 @@ fn plain(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        let special = below(word, 0x20)
-            | below(word ^ ONES * b'"' as u64, 1)
-            | below(word ^ ONES * b'\\' as u64, 1);
+        let special = below(word, 0x20) | below(word ^ QUOTES, 1) | below(word ^ BACKSLASHES, 1);
         if special != 0 {
             // Bits above the first may be wrong: the subtraction borrows.
             return index * 8 + special.trailing_zeros() as usize / 8;
