@@ -6,7 +6,7 @@ export PATH := $(HOME)/.cache/kalamdb/node/node_modules/.bin:$(or $(CARGO_HOME),
 CARGO_TEST := $(shell PATH="$(PATH)" sh -c 'command -v cargo-nextest' >/dev/null 2>&1 && echo 'nextest run' || echo test)
 WASM := wasm32-unknown-unknown
 
-.PHONY: setup setup-rust setup-js run shell test test-rust test-wasm test-js check check-rust check-js release
+.PHONY: setup setup-rust setup-js run shell test test-rust test-wasm test-js check check-rust check-js release dist
 
 setup: setup-rust setup-js
 
@@ -65,3 +65,9 @@ check-js: setup-rust setup-js
 release: setup-rust
 	cargo build --release --locked --package kalam-server --package kalam-cli
 	@echo "built $(CARGO_TARGET_DIR)/release/kalamdb-server and $(CARGO_TARGET_DIR)/release/kalam"
+
+# What is given to others: optimised as a whole, without symbols.
+dist: setup-rust
+	cargo build --profile dist --locked --package kalam-server
+	cargo build --profile dist-shell --locked --package kalam-cli
+	@echo "built $(CARGO_TARGET_DIR)/dist/kalamdb-server and $(CARGO_TARGET_DIR)/dist-shell/kalam"

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod breakdown;
 mod doctor;
 mod error;
 mod generate;
@@ -30,6 +31,7 @@ use crate::report::Origin;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    breakdown::restore_terminal_on_panic();
     let (args, sources) = Args::read();
     // One thread for the socket and timers: the prompt blocks the main one.
     let threads = match &args.subcommand {
